@@ -22,6 +22,7 @@ from flows.commands import (
     history,
     ledger,
     money,
+    ocpi,
     own,
     planning,
     quarantine,
@@ -88,6 +89,7 @@ money.add_to(app)
 ledger.add_to(app)
 study.add_to(app)
 dispatch.add_to(app)
+ocpi.add_to(app)
 gateway.add_to(app)
 history.add_to(app)
 twin.add_to(app)

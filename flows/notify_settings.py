@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from flows.addresses import checked_address
 from flows.section import Section
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
 
 
@@ -36,14 +36,14 @@ class NotifySettings(Section):
     @field_validator("webhook_url")
     @classmethod
     def _private_web(cls, value: str) -> str:
-        return _checked(value, "https", "http")
+        return checked_address(value, "https", "http")
 
     @field_validator("smtp_url")
     @classmethod
     def _private_mail(cls, value: str) -> str:
         if value and urlsplit(value).password:
             raise ValueError("no password stands here: SMTP_PASSWORD of the environment holds it")
-        return _checked(value, "smtps or smtp+starttls", "smtp")
+        return checked_address(value, "smtps or smtp+starttls", "smtp")
 
     @field_validator("email_to")
     @classmethod
@@ -57,15 +57,3 @@ class NotifySettings(Section):
         if self.email_to and not (self.smtp_url and _ADDRESS.fullmatch(self.email_from)):
             raise ValueError("email_to needs email_from and smtp_url")
         return self
-
-
-def _checked(value: str, private: str, plain: str) -> str:
-    """An address of a private scheme, or a plain one of this machine."""
-    if not value:
-        return value
-    at = urlsplit(value)
-    if not at.hostname or at.scheme not in (*private.split(" or "), plain):
-        raise ValueError(f"an address {private}://… is needed")
-    if at.scheme == plain and at.hostname not in _LOOPBACK:
-        raise ValueError(f"{private} is needed for another machine")
-    return value

@@ -56,9 +56,11 @@ def run(
 
     Stations connect to ws://HOST:PORT/STATION with the password of gateway.toml (mode 0600): its table
     stations has a line "STATION" = "PASSWORD" for each, its table cars may have "TOKEN" = "BATTERY", its
-    table margins "SITE" = kW that stay free below a site's limits, which are kept also where cars do not
-    follow. The folder gateway/ keeps plans, what was said, alerts and status. The warehouse is never opened.
-    A rehearsal begins at --as-of and runs --speed times as fast.
+    table guests "TOKEN" = "OWNER", its table authorize unknown = "Invalid", so that no other token charges
+    (else any does, as nobody's car), its table margins "SITE" = kW that stay free below a site's limits,
+    which are kept also where cars do not follow. The folder gateway/ keeps plans, what was said, alerts
+    and status. The warehouse is never opened. A rehearsal begins at --as-of and runs --speed times as
+    fast.
 
     Example: v2g gateway run --workspace depot --port 9220
     """
@@ -176,6 +178,42 @@ def limit(
     name = f"limit_{quote(site, safe='')}_{begin:%Y%m%dT%H%M%SZ}.json"
     file = write_whole(make_folder(_root(call.directory) / SIGNALS_FOLDER) / name, data)
     call.answer({"file": str(file), **fields}, lambda out: out.print(f"{one}: {file}", soft_wrap=True))
+
+
+@gateway.command()
+def followed(
+    ctx: typer.Context,
+    day: Annotated[
+        str | None,
+        typer.Option("--date", metavar="DATE", help="Day of UTC, YYYY-MM-DD.", show_default="today"),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Tell by car and by quarter-hour what was asked for, what was done, and what it cost.
+
+    Asked: what stations took, held back or not; off: done less asked, of whole quarter-hours in which a car
+    had a profile (the sum, and the sum without signs), and what that cost more. Costs are at the plan's
+    prices. --json has every car's quarter-hours. Kept for 31 days.
+
+    Example: v2g gateway followed --date 2026-06-16 --workspace depot
+    """
+    from flows.console import show_tables
+    from flows.dispatch.gateway import STATE_FOLDER
+    from flows.dispatch.gateway.following import followed as rows_of
+    from flows.dispatch.gateway.following import summed
+    from flows.moments import day_of
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    wanted = call.as_of.astimezone(UTC).date() if day is None else day_of("--date", day)
+    rows = rows_of(_root(call.directory) / STATE_FOLDER, wanted.isoformat())
+    if not rows:
+        raise UsageError(f"no gateway has metered anything of {wanted} here", hint="--date, --workspace")
+    cars, slots = summed(rows, "battery_id"), summed(rows, "interval_start_utc")
+    payload = {"date": wanted.isoformat(), "cars": cars, "quarter_hours": slots, "rows": rows}
+    tables = {f"{len(cars)} cars": cars, f"{len(slots)} quarter-hours": slots}
+    call.answer(payload, lambda out: show_tables(out, tables))
 
 
 @simulate.command()

@@ -4,7 +4,9 @@
 - `rules`: every rule of a profile by its number, `period_rules` those of its periods, `conflicts` of several
 - `merge`: a plan's quarter-hours as few periods, at the least cost · `profile`: a session of a plan as
 profiles
+- `current`: what is planned for a car at a moment
 - `planned`: a stored plan as a file · `plan_file`: that file, without a warehouse · `plan_profiles`: all
+- `ocpi`: the same for those who have a central system of their own
 - `gateway`: the central system that carries the file out · `bell`: what it left for whoever plans
 - `simulator`: charge points with cars, to rehearse with
 """

@@ -8,7 +8,7 @@ back, and keeps the battery in its bounds at every quarter-hour. A dynamic progr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -40,6 +40,16 @@ class SessionPowers:
     most_kwh: Floats
     efficiency_charge: float
     efficiency_discharge: float
+
+
+def charging_only(session: SessionPowers) -> SessionPowers:
+    """Return a session that rests where it was to feed back.
+
+    Its battery needs no bounds: it is never emptier than before, and a car that is full stops by itself.
+    """
+    free = np.full(len(session.power_kw), np.inf)
+    power = np.maximum(session.power_kw, 0.0)
+    return replace(session, power_kw=power, least_kwh=-free, most_kwh=free)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.dispatch.current import Found
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import Raised
 from flows.dispatch.gateway.config import load_config
 from flows.dispatch.gateway.feeder import Load, allotted, slack_h
-from flows.dispatch.gateway.plans import Found
 from flows.dispatch.gateway.wanted import Curb, of_session
 from flows.dispatch.gateway.way import Way
 from flows.dispatch.plan_file import PlanFileError, plan_of, text_of

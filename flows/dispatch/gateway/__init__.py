@@ -1,8 +1,10 @@
 """The gateway: a central system of OCPP for a depot, between a plan's files and its chargers.
 
-- `config`: who may connect, which token is which car · `link`: calls and answers over one websocket
+- `config`: who may connect, which token is which car · `authorize`: who may charge
+- `link`: calls and answers over one websocket
 - `plans`: the plan's files, and its own copies · `wanted`: the profiles that a station is to have
 - `stations`: one connected station, kept to them · `follow`: what was asked for next to what is metered
+- `following`: the same by quarter-hour, with what it cost
 - `guard`: limits of sites, kept when cars do not follow · `way`: one direction of it · `feeder`: who first
 - `signals`, `signal_folder`, `signal_rows`: limits that the grid puts on sites for a while
 - `catch_up`: what those who were held back make up

@@ -1,4 +1,5 @@
-"""gateway.toml: the stations that may connect with their passwords, whose car a token is, margins of sites.
+"""gateway.toml: the stations that may connect with their passwords, whose car a token is, who may charge,
+margins of sites.
 
     [stations]
     "DEPOT-1" = "sixteen characters or more"
@@ -6,6 +7,12 @@
     [cars]
     "04A2B3C4" = "CAR1"            # the token that is shown
     "DEPOT-1 evse 1" = "CAR2"      # whatever is plugged in there
+
+    [guests]
+    "04FFEE11" = "visitors"        # may charge without a car of ours: whose token it is
+
+    [authorize]
+    unknown = "Invalid"            # any other token; "Accepted" (as nobody's car) where nothing is said
 
     [margins]
     "yard" = 2.0                   # kW that stay free below the limits of this site
@@ -24,22 +31,29 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 from flows.errors import UsageError
 
 FILE_NAME = "gateway.toml"
 _STATION = re.compile(r"[A-Za-z0-9*_=:+|@. -]{1,48}")
 _LEAST = 16
+Unknown = Literal["Accepted", "Invalid"]
 _HINT = f'{FILE_NAME} of mode 0600: [stations] with a line "STATION" = "PASSWORD" for each.'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """stations: id → password. cars: token in capitals, or place, → battery_id. margins: site_id → kW."""
+    """stations: id → password. cars: token in capitals, or place, → battery_id. margins: site_id → kW.
+
+    guests: token in capitals → whose it is. unknown: the AuthorizationStatus of any other token.
+    """
 
     stations: Mapping[str, str]
     cars: Mapping[str, str] = field(default_factory=dict)
     margins: Mapping[str, float] = field(default_factory=dict)
+    guests: Mapping[str, str] = field(default_factory=dict)
+    unknown: Unknown = "Accepted"
 
     def admits(self, station: str, authorization: str | None) -> bool:
         """Whether a station may connect with this header of HTTP basic authentication."""
@@ -57,6 +71,13 @@ class GatewayConfig:
         by_token = None if token is None else self.cars.get(token.upper())
         return by_token or self.cars.get(f"{station} evse {evse}".upper())
 
+    def names_place(self, station: str, evse: int | None) -> bool:
+        """Whether what is plugged in at an EVSE, or (None) at any of a station, is a car that is named."""
+        place = f"{station} evse ".upper()
+        if evse is not None:
+            return f"{place}{evse}" in self.cars
+        return any(name.startswith(place) and name[len(place) :].isdecimal() for name in self.cars)
+
 
 def load_config(path: Path) -> GatewayConfig:
     """Read gateway.toml; raises UsageError for one that is missing, open to others or cannot be right."""
@@ -69,9 +90,11 @@ def load_config(path: Path) -> GatewayConfig:
         raise UsageError(f"{path} is not TOML: {error}", hint=_HINT) from error
     if mode & 0o077:
         raise UsageError(f"{path} holds passwords and can be read by others", hint=f"chmod 600 {path}")
-    if strange := sorted(answer.keys() - {"stations", "cars", "margins"}):
+    if strange := sorted(answer.keys() - {"stations", "cars", "guests", "authorize", "margins"}):
         raise UsageError(f"{path}: unknown {', '.join(strange)}", hint=_HINT)
-    stations, cars = (_texts(answer.get(name, {}), name, path) for name in ("stations", "cars"))
+    stations, cars, guests, authorize = (
+        _texts(answer.get(name, {}), name, path) for name in ("stations", "cars", "guests", "authorize")
+    )
     if not stations:
         raise UsageError(f"{path} names no station", hint=_HINT)
     for name, password in stations.items():
@@ -81,8 +104,16 @@ def load_config(path: Path) -> GatewayConfig:
             raise UsageError(f"{path}: the password of {name} has fewer than {_LEAST} characters")
     margins = _margins(answer.get("margins", {}), path)
     return GatewayConfig(
-        stations=stations, cars={key.upper(): car for key, car in cars.items()}, margins=margins
-    )
+        stations=stations, cars={key.upper(): car for key, car in cars.items()}, margins=margins,
+        guests={key.upper(): owner for key, owner in guests.items()}, unknown=_unknown(authorize, path),
+    )  # fmt: skip
+
+
+def _unknown(stated: Mapping[str, str], path: Path) -> Unknown:
+    wanted = stated.get("unknown", "Accepted")
+    if stated.keys() - {"unknown"} or wanted not in get_args(Unknown):
+        raise UsageError(f'{path}: [authorize] has one line, unknown = "Accepted" or "Invalid"', hint=_HINT)
+    return cast("Unknown", wanted)
 
 
 def _margins(value: object, path: Path) -> dict[str, float]:

@@ -14,17 +14,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flows.dispatch.current import Found
 from flows.dispatch.gateway import ASKED_FILE
 from flows.dispatch.gateway.alerts import Alerts, Kind
+from flows.dispatch.gateway.authorize import ACCEPTED, asked_token, status_of
 from flows.dispatch.gateway.book import Book, Came, Transaction
 from flows.dispatch.gateway.config import GatewayConfig
+from flows.dispatch.gateway.following import Following
 from flows.dispatch.gateway.guard import Guard
 from flows.dispatch.gateway.journal import Journal
 from flows.dispatch.gateway.outbox import Files, Rows, deliver
-from flows.dispatch.gateway.plans import Found, PlanFolder
+from flows.dispatch.gateway.plans import PlanFolder
 from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER, SignalFolder
 from flows.dispatch.gateway.signal_rows import SignalRows
 from flows.dispatch.gateway.unforeseen import SLACK_S, other_wish, unforeseen
+from flows.dispatch.gateway.wanted import Wanted
 from flows.dispatch.station import Version
 from warehouse.files import make_folder, write_whole
 
@@ -43,12 +47,13 @@ class Desk:
         self.plans = PlanFolder(
             plans, state / "plans", lambda name, why: self.alerts.report(Kind.PLAN_REFUSED, name, why)
         )
+        self.plans.look(clock())  # before anybody is answered: a car that is plugged in already is in one
         self.signals = SignalFolder(
             plans.parent / SIGNALS_FOLDER, state / SIGNALS_FOLDER,
             lambda name, why: self.alerts.report(Kind.SIGNAL_REFUSED, name, why),
         )  # fmt: skip
         self._signal_rows = SignalRows(state / "limits_told.json", inbox)
-        self.book, self.rows = Book(), Rows()
+        self.book, self.rows, self.following = Book(), Rows(), Following(state)
         self._asked = set[int]()
         self._id, self._flushes = uuid.uuid4().hex[:8], 0
         self._undelivered: dict[int, Files] = {}
@@ -74,7 +79,7 @@ class Desk:
         Raises OSError where the journal cannot be written: the message is then not taken.
         """
         came = self._keep(station, action, payload) if action in _KEPT else None
-        return came, self._answer(version, action, payload, came)
+        return came, self._answer(station, version, action, payload, came)
 
     def _keep(self, station: str, action: str, payload: dict[str, Any]) -> Came | None:
         record = {"k": "m", "t": self.now_s(), "s": station, "a": action, "p": payload}
@@ -186,7 +191,7 @@ class Desk:
         if came.skew_s:
             text = f"its clock is off by {came.skew_s:.0f} s: our time is taken"
             self.alerts.report(Kind.CLOCK_OFF, station, text, evse=one.evse)
-        if came.began and battery is None and one.token is not None:
+        if came.began and battery is None and one.token and one.token.upper() not in self.config.guests:
             self.alerts.report(
                 Kind.UNKNOWN_CAR, station, f"nobody says whose car {one.token!r} is", evse=one.evse
             )
@@ -200,6 +205,13 @@ class Desk:
             left = f"left before {datetime.fromtimestamp(due, UTC):%Y-%m-%d %H:%M} UTC"
             self.alerts.report(Kind.LEFT_EARLY, station, left, evse=one.evse, battery_id=battery)
             self.ask(f"{battery or 'a car'} at {station} {left}")
+
+    def noted(self, one: Transaction, wanted: Wanted) -> None:
+        """Take that a station has taken a session's profile."""
+        try:
+            self.following.note(one, wanted, self.now_s())
+        except OSError as error:
+            self.alerts.report(Kind.DISK, "", f"what is asked for cannot be kept: {error.strerror}")
 
     def look_at_signals(self) -> bool:
         """Take what the grid says; whether that changed anything."""
@@ -229,8 +241,17 @@ class Desk:
         except OSError as error:
             self.alerts.report(Kind.DISK, "", f"a new plan cannot be asked for: {error.strerror}")
 
+    def _authorized(self, station: str, payload: Mapping[str, Any], evse: int | None) -> dict[str, Any]:
+        """Whether a message's token may charge; one that may not is an alert."""
+        token = asked_token(payload)
+        status = status_of(self.config, self.plans, station, evse, token)
+        if status != ACCEPTED:
+            shown = "no token" if token is None else f"token {token!r}"
+            self.alerts.report(Kind.NOT_ADMITTED, station, f"{shown} is on no list: {status}", evse=evse)
+        return {"status": status}
+
     def _answer(
-        self, version: Version, action: str, payload: Mapping[str, Any], came: Came | None
+        self, station: str, version: Version, action: str, payload: Mapping[str, Any], came: Came | None
     ) -> dict[str, Any] | None:
         old, now = version == "1.6", _text(self.clock())
         match action:
@@ -239,11 +260,14 @@ class Desk:
             case "Heartbeat":
                 return {"currentTime": now}
             case "Authorize":
-                return {"idTagInfo" if old else "idTokenInfo": {"status": "Accepted"}}
+                info = self._authorized(station, payload, None)
+                return {"idTagInfo" if old else "idTokenInfo": info}
             case "StartTransaction" if came is not None:
-                return {"transactionId": int(came.transaction.tx), "idTagInfo": {"status": "Accepted"}}
+                info = self._authorized(station, payload, came.transaction.evse)
+                return {"transactionId": int(came.transaction.tx), "idTagInfo": info}
             case "TransactionEvent" if "idToken" in payload:
-                return {"idTokenInfo": {"status": "Accepted"}}
+                evse = None if came is None else came.transaction.evse
+                return {"idTokenInfo": self._authorized(station, payload, evse)}
             case "NotifyEVChargingNeeds":
                 return {"status": "NoChargingProfile" if came is None else "Processing"}
             case "NotifyEVChargingSchedule":
@@ -256,6 +280,7 @@ class Desk:
         """Put what waits into the inbox; what cannot be written now stays for the next time."""
         try:
             if self.rows.waiting:
+                self.following.write(self.rows.quarters, self.book, self.plans)
                 number = self._flushes + 1
                 self._journal.append({"k": "flush", "n": number})
                 self._flushes = number
@@ -273,6 +298,7 @@ class Desk:
         """Drop what has long been over, and shorten the journal where it has become long."""
         self.book.forget(self.now_s())
         self.rows.quarters.forget(self.now_s())
+        self.following.tidy(self.now_s())
         self.tell_limits()
         if not self._undelivered:
             self._journal.shorten(

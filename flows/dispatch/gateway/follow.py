@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flows.dispatch.gateway.alerts import Kind
 from flows.dispatch.gateway.readings import Reading
@@ -12,6 +14,18 @@ SETTLES = timedelta(seconds=60)
 """So long a car may take to get to a new power."""
 _IN_A_ROW = 2
 _FULL = 0.97
+
+
+_LIMITS = frozenset({"SoCLimitReached", "EnergyLimitReached", "TimeLimitReached", "CostLimitReached"})
+_ENDS = frozenset({"SOCLimitReached", "EnergyLimitReached", "TimeLimitReached", "ReqEnergyTransferRejected"})
+
+
+def limit_of(payload: Mapping[str, Any]) -> str | None:
+    """What a TransactionEvent says that stops its car, whatever is asked for; None for nothing."""
+    trigger, ended = payload.get("triggerReason"), payload["transactionInfo"].get("stoppedReason")
+    if ended in _ENDS:
+        return f"its session ended: {ended}"
+    return f"it stops at a limit of its own: {trigger}" if trigger in _LIMITS else None
 
 
 class Follower:

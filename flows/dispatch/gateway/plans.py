@@ -5,11 +5,12 @@ A file that cannot be used changes nothing: what was there stays. With the folde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from flows.dispatch.current import Found, newest_first, planned_now
 from flows.dispatch.plan_file import (
     PATTERN,
     QUARTER,
@@ -17,24 +18,13 @@ from flows.dispatch.plan_file import (
     PlanFile,
     PlanFileError,
     PlanPlug,
-    PlanSession,
     PlanSite,
     plan_of,
 )
 from warehouse.files import make_folder, write_whole
 
 _MOST_BYTES = 256_000_000
-_EARLY = timedelta(hours=2)
-"""So long before it was expected a car is the one that a connector waits for."""
 _OVER = timedelta(days=2)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Found:
-    """A session and the plan that it is of."""
-
-    plan: PlanFile
-    session: PlanSession
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +50,7 @@ class PlanFolder:
     @property
     def plans(self) -> list[PlanFile]:
         """All there are, what rests on the newest knowledge first."""
-        return sorted(self._plans.values(), key=lambda one: (one.as_of, one.sequence), reverse=True)
+        return newest_first(self._plans.values())
 
     def look(self, now: datetime) -> bool:
         """Whether a file is new or changed since the last look; what has long been over is dropped."""
@@ -117,28 +107,8 @@ class PlanFolder:
         return next(cars, None)
 
     def session(self, battery_id: str | None, charger_id: str | None, now: datetime) -> Found | None:
-        """What is planned now for a car, wherever it is plugged in, or for whichever one a charger waits for.
-
-        Of plans that have begun the newest, else the one that begins next. battery_id: None where nobody
-        knows the car; a car that is known has none but its own.
-        """
-        sessions = [one for one in self._sessions(battery_id, charger_id) if one.session.departure > now]
-        begun = [one for one in sessions if one.session.first_slot <= now]
-        if begun:
-            return begun[0]
-        coming = [one for one in sessions if one.session.first_slot <= now + _EARLY]
-        return min(coming, key=lambda one: one.session.first_slot, default=None)
-
-    def _sessions(self, battery_id: str | None, charger_id: str | None) -> Iterator[Found]:
-        for plan in self.plans:
-            for session in plan.stays:
-                mine = (
-                    session.battery_id == battery_id
-                    if battery_id
-                    else charger_id and session.charger_id == charger_id
-                )
-                if mine:
-                    yield Found(plan=plan, session=session)
+        """What is planned now for a car, or for whichever one a charger waits for: `planned_now`."""
+        return planned_now(self.plans, battery_id, charger_id, now)
 
     def _indexed(self) -> _Index:
         """Connectors and sites by their names; made anew where a plan has come or gone."""

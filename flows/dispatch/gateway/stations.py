@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from flows.dispatch.gateway.alerts import Kind
 from flows.dispatch.gateway.book import Came, Transaction
 from flows.dispatch.gateway.desk import Desk
-from flows.dispatch.gateway.follow import SETTLES, Follower
+from flows.dispatch.gateway.follow import SETTLES, Follower, limit_of
 from flows.dispatch.gateway.link import Link, RefusedError
 from flows.dispatch.gateway.readings import Reading
 from flows.dispatch.gateway.unforeseen import SLACK_S
@@ -81,6 +81,11 @@ class Connected:
         if came.began or came.ended or action == "NotifyEVChargingNeeds" or payload.get("idToken"):
             self.changed.set()
         one = came.transaction
+        if action == "TransactionEvent" and (why := limit_of(payload)) is not None:
+            battery = one.car.get("battery_id")
+            kind = Kind.LIMIT_REACHED
+            if self._desk.alerts.report(kind, self.name, why, evse=one.evse, battery_id=battery):
+                self._desk.ask(f"{battery or 'a car'} at {self.name}: {why}")
         if came.ended:
             self.has.pop((one.evse, str(one.number)), None)
             self._followers.pop(one.number, None)
@@ -209,12 +214,14 @@ class Connected:
             return
         self.sent += 1
         self._heard(key, wanted, taken=status == "Accepted")
+        one = self._desk.book.transactions.get(int(key[1])) if key[1].isdecimal() else None
         if status == "Accepted":
             self.has[key] = wanted
             self.refused.pop(key, None)
+            if one is not None:
+                self._desk.noted(one, wanted)
             return
         self.refused[key] = wanted
-        one = self._desk.book.transactions.get(int(key[1])) if key[1].isdecimal() else None
         battery = None if one is None else one.car.get("battery_id")
         self._desk.alerts.report(
             Kind.PROFILE_REJECTED, self.name, f"{status}: {why}", evse=wanted.evse, battery_id=battery

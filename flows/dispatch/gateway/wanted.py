@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from flows.dispatch.current import Found, powers_from
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import Raised
-from flows.dispatch.gateway.plans import Found
-from flows.dispatch.merge import MergeError, Run, SessionPowers, merged
+from flows.dispatch.merge import MergeError, Run, SessionPowers, charging_only, merged
 from flows.dispatch.plan_file import QUARTER, PlanPlug
 from flows.dispatch.plan_profiles import PERIODS
 from flows.dispatch.profile import Unit, fallback_request, plan_request
@@ -86,7 +86,14 @@ class Wanted:
         begin, what = self.steps(now)[0]
         if begin > now:
             return None
-        if "operationMode" in what and what["operationMode"] == "Idle":
+        return self._kw(what)
+
+    def powers(self, after: datetime) -> list[tuple[datetime, float]]:
+        """From when on, UTC, it asks for what power, kW, as far as that lies after a moment."""
+        return [(begin, self._kw(what)) for begin, what in self.steps(after)]
+
+    def _kw(self, what: Mapping[str, Any]) -> float:
+        if what.get("operationMode") == "Idle":
             return 0.0
         return float(what.get("setpoint", what.get("limit", 0.0))) * self.kw_of_unit
 
@@ -184,11 +191,11 @@ def of_session(one: Transaction, found: Found, at: PlanPlug, station: Station) -
     From the plan's first quarter-hour, or from when the car came: before its plan begins it rests.
     """
     session = found.session
-    begin, slots = _padded(session.first_slot, session.slots, datetime.fromtimestamp(one.start, UTC))
+    begin, slots = powers_from(session, datetime.fromtimestamp(one.start, UTC))
     slots = _within(slots, at, one.needs)
     may_feed = cannot_feed(one, station) is None
     if not may_feed:
-        slots = replace(slots, power_kw=np.maximum(slots.power_kw, 0.0))
+        slots = charging_only(slots)
     try:
         most = (station.most_periods or PERIODS) - len(session.last_minutes)
         cut = merged(slots, most)
@@ -234,22 +241,6 @@ def unit_of(station: Station) -> Unit:
     return "A" if station.units is not None and "W" not in station.units else "W"
 
 
-def _padded(first_slot: datetime, slots: SessionPowers, came: datetime) -> tuple[datetime, SessionPowers]:
-    """Powers from the quarter-hour on in which a car came: a rest before its plan, none of before it came."""
-    shift = (came - first_slot) // QUARTER  # quarter-hours that it came late, negative: early
-    if shift >= 0:
-        late = min(shift, len(slots.power_kw) - 1)
-        cut = {name: getattr(slots, name)[late:] for name in _ROWS}
-        return first_slot + late * QUARTER, replace(slots, **cut)
-    early: dict[str, Any] = {
-        name: np.concatenate([np.full(-shift, getattr(slots, name)[0]), getattr(slots, name)])
-        for name in _ROWS
-    }
-    early["power_kw"][:-shift] = 0.0
-    early["least_kw"][:-shift] = early["most_kw"][:-shift] = 0.0
-    return first_slot + shift * QUARTER, replace(slots, **early)
-
-
 def _within(slots: SessionPowers, at: PlanPlug, needs: Mapping[str, Any]) -> SessionPowers:
     """Powers as far as connector and car can."""
     most = min(at.plug.most_kw, needs.get("charge_kw", np.inf))
@@ -267,8 +258,3 @@ def _checked(wanted: Wanted, station: Station) -> Wanted:
     if broken := check_message(wanted.request, station):
         raise NoProfileError("; ".join(map(str, broken)))
     return wanted
-
-
-_ROWS = (
-    "power_kw", "least_kw", "most_kw", "import_price", "export_price", "energy_kwh", "least_kwh", "most_kwh",
-)  # fmt: skip
