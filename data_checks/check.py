@@ -171,6 +171,7 @@ def _alone(
     elif dataset == "metering":
         yield metering.off_grid(rows)
         yield metering.not_over(rows, context)
+        yield metering.signature(rows)
         yield clocks.unset(rows, "interval_start_utc")
         yield from metering.other_unit(rows, owners, packs)
         yield from metering.beyond_plug(rows, owners, packs)

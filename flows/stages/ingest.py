@@ -234,6 +234,8 @@ def how_to_read(
         options["cars"] = cars
     if source in _ZONED:
         zone = zone or context.workspace.zone
+    if source == "ocmf":
+        options["keys"] = context.workspace.meter_keys
     if source == "ocpp":
         options["begun"] = begun(context.workspace.warehouse, source, context.as_of)
     return {"zone": zone, "follow": follow, "received": received, **options}

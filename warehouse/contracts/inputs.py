@@ -5,6 +5,7 @@ Each is declared once; `registry` derives from it the `raw_…` table (as it arr
 metering is plug-side, both ways ≥ 0.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from warehouse.contracts.types import (
@@ -106,6 +107,9 @@ SOC_POWER = TableContract(
     daily=True,
 )  # fmt: skip
 
+SIGNATURES = ("verified", "unverified", "refused")
+"""Of a signed meter value: fits the meter's registered key; no key is registered; does not fit it, or is none."""
+
 METERING = TableContract(
     name="metering",
     description="What the meter at a car's plug counted in a quarter-hour; one that is not reported is "
@@ -116,6 +120,14 @@ METERING = TableContract(
         # No typical range: an idle car counts nothing, and the checks know what its own plug can pass.
         number("import_kwh", "kWh", "Drawn at the plug, counted there", 0.0, 1e7, example=1.8),
         number("export_kwh", "kWh", "Fed back at the plug, likewise ≥ 0", 0.0, 1e7, example=0.0),
+        replace(text("meter_id", "Meter that signed it, by its serial", nullable=True), derived=True),
+        replace(
+            choice("signature", "What its signature was found to be; null: nobody signed it", SIGNATURES,
+                   nullable=True),
+            derived=True,
+        ),
+        replace(text("signature_note", "Why it is not verified, or what else is to be known", nullable=True),
+                derived=True),
     ),
     key=("battery_id", "interval_start_utc"),
     daily=True,
