@@ -36,6 +36,7 @@ class Kind(StrEnum):
     site_load = "site_load"
     site_limits = "site_limits"
     co2 = "co2"
+    imbalance_prices = "imbalance_prices"
     checkups = "checkups"
 
 

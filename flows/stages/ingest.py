@@ -46,8 +46,8 @@ from warehouse.store import Warehouse
 from warehouse.withdrawal import sent_again
 
 INGEST_ORDER = (
-    "sites", "chargers", "fleet", "prices", "tariffs", "co2", "site_load", "site_limits", "sessions",
-    "checkups", "telemetry", "soc_power", "metering",
+    "sites", "chargers", "fleet", "prices", "tariffs", "co2", "imbalance_prices", "site_load", "site_limits",
+    "sessions", "checkups", "telemetry", "soc_power", "metering",
 )  # fmt: skip
 """The datasets, each after those that its rows refer to."""
 

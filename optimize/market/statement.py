@@ -14,7 +14,8 @@ from optimize.errors import BillError
 from optimize.market.contract import NOTHING
 
 PAYMENTS = ("fed_back_eur", "bonus_eur", "free_eur", "compensation_eur", "floor_eur")
-_FIGURES = ("total_eur", "owner_share_eur", *PAYMENTS, "wear_eur", "owner_eur")
+_IMBALANCE = "owner_imbalance_eur"
+_FIGURES = ("total_eur", "owner_share_eur", *PAYMENTS, _IMBALANCE, "wear_eur", "owner_eur")
 _QUANTITIES = {"import_kwh": "import_kwh", "export_kwh": "export_kwh", "plugged_hours": "hours"}
 _CONTRACT = ("contract_id", "contract_version", "contract_digest")
 
@@ -25,8 +26,8 @@ def owner_month(
     """The money and energy of a car's month, as plain values; money is text with two decimals.
 
     openings: what entries of the log say (`optimize.market.opening`), in the log's order. month: its first
-    day. `days` holds a row for each settled day, `money` their sums in €: `received_eur` is share and
-    payments together, `owner_eur` that less wear. Energies (kWh) and hours are None where a contract of the
+    day. `days` holds a row for each settled day, `money` their sums in €: `received_eur` is share,
+    payments and the owner's part of imbalance together, `owner_eur` that less wear. Energies (kWh) and hours are None where a contract of the
     month keeps totals alone. Raises BillError where an entry cannot be read.
     """
     newest: dict[dt.date, Mapping[str, Any]] = {}
@@ -52,8 +53,8 @@ def owner_month(
 
 
 def _day(said: Mapping[str, Any]) -> dict[str, Any]:
-    figures, inputs = said["figures"], said["inputs"]
-    received = sum((Decimal(figures[name]) for name in ("owner_share_eur", *PAYMENTS)), NOTHING)
+    figures, inputs = {_IMBALANCE: "0.00", **said["figures"]}, said["inputs"]
+    received = sum((Decimal(figures[name]) for name in ("owner_share_eur", *PAYMENTS, _IMBALANCE)), NOTHING)
     return {
         "market_date": said["market_date"],
         "sequence": int(said["sequence"]),

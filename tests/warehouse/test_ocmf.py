@@ -42,7 +42,9 @@ def read(tmp_path, text, name="signed.txt", keys=None, **options):
 
 
 def quarters(meter, count=4):
-    return [meter.quarter(n, (10 + 1.25 * n, 11.25 + 1.25 * n), (0.5 * n, 0.5 * (n + 1))) for n in range(count)]
+    return [
+        meter.quarter(n, (10 + 1.25 * n, 11.25 + 1.25 * n), (0.5 * n, 0.5 * (n + 1))) for n in range(count)
+    ]
 
 
 def test_a_real_record_is_verified_by_its_registered_key_and_no_changed_character_is(tmp_path):
@@ -161,7 +163,12 @@ def test_every_container_gives_the_same_rows(tmp_path):
 def test_snapshots_of_one_reading_each_are_put_together_and_a_transaction_as_one_sum_is_not_split(tmp_path):
     meter, minute = Meter(), dt.timedelta(minutes=1)
     begin, end = START + 3 * minute, START + 40 * minute
-    points = [(begin, 5.0, "B"), (START + QUARTER, 6.0, "C"), (START + 2 * QUARTER, 8.5, "C"), (end, 9.0, "E")]
+    points = [
+        (begin, 5.0, "B"),
+        (START + QUARTER, 6.0, "C"),
+        (START + 2 * QUARTER, 8.5, "C"),
+        (end, 9.0, "E"),
+    ]
     records = [meter.record([reading(when, kwh, TX=tx)]) for when, kwh, tx in points]
     source = read(tmp_path, "\n".join(reversed(records)), keys=keys_of(meter))
     assert source.frame["import_kwh"].tolist() == [1.0, 2.5, 0.5]
@@ -169,7 +176,9 @@ def test_snapshots_of_one_reading_each_are_put_together_and_a_transaction_as_one
     without = read(tmp_path, "\n".join([records[0], records[2], records[3]]), keys=keys_of(meter))
     assert without.frame["interval_start_utc"].tolist() == [pd.Timestamp(START + 2 * QUARTER)]
     assert "3.5 kWh of import" in without.notes[0] and "over 2 quarter-hours: not split" in without.notes[0]
-    unended = read(tmp_path, "\n".join(records[:2] + [meter.record([reading(end, 9.0)])]), keys=keys_of(meter))
+    unended = read(
+        tmp_path, "\n".join(records[:2] + [meter.record([reading(end, 9.0)])]), keys=keys_of(meter)
+    )
     assert unended.frame["import_kwh"].tolist() == [1.0]
     assert "not split" in unended.notes[0]
 

@@ -278,6 +278,22 @@ CO2 = TableContract(
     key=("zone", "interval_start_utc"),
 )  # fmt: skip
 
+IMBALANCE_PRICE = TableContract(
+    name="imbalance_price",
+    description="What departing from the schedule is settled at, per bidding zone and interval, as published.",
+    columns=(
+        text("zone", "Bidding zone, e.g. DE-LU", example="DE-LU"),
+        moment("interval_start_utc", "Start of the half-open interval", example=_hours(-12)),
+        replace(_RESOLUTION, example=15),
+        number("price_eur_per_kwh", "€/kWh", "Paid to who is long and, unless it is told apart, by who is short",
+               -50.0, 50.0, typical=(0.001, 20.0), example=0.1034),
+        number("short_price_eur_per_kwh", "€/kWh", "Paid by who is short, where two prices are settled",
+               -50.0, 50.0, typical=(0.001, 20.0), nullable=True, example=0.1171,
+               default="one price is settled"),
+    ),
+    key=("zone", "interval_start_utc"),
+)  # fmt: skip
+
 CHECKUP = TableContract(
     name="checkup",
     description="Capacity and resistance measured at a check-up, pack level.",
@@ -307,6 +323,7 @@ DATASETS = {
     "site_load": SITE_LOAD,
     "site_limits": SITE_LIMIT,
     "co2": CO2,
+    "imbalance_prices": IMBALANCE_PRICE,
     "checkups": CHECKUP,
 }
 """Dataset name (what a user ingests) → its declaration (what a table is called after)."""

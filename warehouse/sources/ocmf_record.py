@@ -125,7 +125,10 @@ def _signature(record: Any, meter: str | None, key: MeterKey | None) -> tuple[St
     except (PyOCMFError, ImportError, ValueError) as error:
         return "refused", f"its signature cannot be checked by the key of meter {meter}: {_short(error)}"
     if not fits:
-        return "refused", f"its signature does not fit it and the registered key of meter {meter} ({key.digest})"
+        return (
+            "refused",
+            f"its signature does not fit it and the registered key of meter {meter} ({key.digest})",
+        )
     return "verified", None
 
 
@@ -138,7 +141,9 @@ def _readings(payload: Any) -> tuple[tuple[Reading, ...], str | None]:
     for one in payload.RD:
         groups = None if one.RI is None else parse_obis(str(one.RI))
         register = None if groups is None else _REGISTERS.get(groups.c)
-        if one.RI is not None and (groups is None or (groups.d, groups.e) != (_ENERGY, _TOTAL) or not register):
+        if one.RI is not None and (
+            groups is None or (groups.d, groups.e) != (_ENERGY, _TOTAL) or not register
+        ):
             continue  # power, duration, the register of one tariff
         when = one.TM.timestamp
         at = f"its reading at {when.isoformat()}"

@@ -77,7 +77,9 @@ def count(records: Sequence[SignedRecord]) -> tuple[list[Counted], list[str]]:
         by = {one.row: one for slot in both for one in slot.records}
         kwh = [way.slots[start].kwh if way and start in way.slots else Decimal(0) for way in (drawn, fed)]
         found.append(
-            Counted(start=start, import_kwh=kwh[0], export_kwh=kwh[1], records=tuple(by[n] for n in sorted(by)))
+            Counted(
+                start=start, import_kwh=kwh[0], export_kwh=kwh[1], records=tuple(by[n] for n in sorted(by))
+            )
         )
     if partial:
         notes.append(
@@ -129,7 +131,9 @@ class _Point:
         readings = sorted(told, key=lambda one: one[0].kwh)
         if readings[0][0].kwh != readings[-1][0].kwh:
             names = " and ".join(dict.fromkeys(record.named for _, record in readings))
-            notes.append(f"{names} contradict each other at {when:%Y-%m-%d %H:%M:%S} UTC: neither counts there")
+            notes.append(
+                f"{names} contradict each other at {when:%Y-%m-%d %H:%M:%S} UTC: neither counts there"
+            )
             return None
         return cls(
             when=when,
