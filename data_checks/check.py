@@ -95,7 +95,8 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         if dataset == "telemetry":
             for cell in cells.cell_outliers(emptied.rows, packs):
                 emptied.take(cell)
-        for broken in run_rules(emptied.rows, rules_for(dataset, declared, context)):
+        signed = [metering.signature(emptied.rows)] if dataset == "metering" else []
+        for broken in (*signed, *run_rules(emptied.rows, rules_for(dataset, declared, context))):
             found.add(broken)
         for written in (
             wrong_units,
@@ -171,7 +172,6 @@ def _alone(
     elif dataset == "metering":
         yield metering.off_grid(rows)
         yield metering.not_over(rows, context)
-        yield metering.signature(rows)
         yield clocks.unset(rows, "interval_start_utc")
         yield from metering.other_unit(rows, owners, packs)
         yield from metering.beyond_plug(rows, owners, packs)

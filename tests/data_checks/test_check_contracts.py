@@ -12,6 +12,7 @@ from tests.warehouse.builders import (
     chargers,
     co2,
     fleet,
+    imbalance_prices,
     ingested,
     metering,
     prices,
@@ -59,7 +60,7 @@ GOOD = {
     "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
     "metering": metering(quarters=10), "soc_power": soc_power(),
     "chargers": chargers(), "site_load": site_load(quarters=4), "co2": co2(),
-    "site_limits": site_limits(quarters=4),
+    "site_limits": site_limits(quarters=4), "imbalance_prices": imbalance_prices(),
 }  # fmt: skip
 
 

@@ -60,12 +60,17 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
     ),
     ("sessions", "charger_id"): (_Spelling(header="charger"), _Spelling(header="charger_name")),
     ("sessions", "requested_kwh"): (_Spelling(header="requested_energy_kwh"),),
+    ("imbalance_prices", "price_eur_per_kwh"): (_Spelling(header="price_eur_per_mwh", divisor=1000.0),),
+    ("imbalance_prices", "short_price_eur_per_kwh"): (
+        _Spelling(header="short_price_eur_per_mwh", divisor=1000.0),
+    ),
     ("metering", "import_kwh"): (_Spelling(header="import_wh", divisor=1000.0),),
     ("metering", "export_kwh"): (_Spelling(header="export_wh", divisor=1000.0),),
 }
 
 CONSTANTS = {
     "prices": frozenset({"zone"}),
+    "imbalance_prices": frozenset({"zone"}),
     "telemetry": frozenset({"battery_id"}),
     "soc_power": frozenset({"battery_id"}),
     "metering": frozenset({"battery_id"}),
