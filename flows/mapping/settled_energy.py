@@ -47,7 +47,7 @@ def _rows(known: Known, table: str, zone: str, slots: pd.DatetimeIndex) -> pd.Da
 
 
 def fed_back_price_eur(problem: DayProblem, came: ModePlan, spot: Prices) -> dict[str, float | None]:
-    """Of each car, kWh fed back times the day-ahead price of their slot, prices below 0 as 0; None: unknown."""
+    """Of each car Σ of kWh fed back times the day-ahead price, below 0 as 0; None where that is unknown."""
     _, out = efficiencies(problem)
     fed = came.discharge_kw * out * SLOT_HOURS
     lacks = (fed > _ABOUT_NOTHING_KWH) & np.isnan(spot)
@@ -73,10 +73,9 @@ def signed_energy(real: RealDay) -> dict[str, Mapping[str, Any]]:
 
 
 def deviations(real: RealDay, executed: Executed, problem: DayProblem) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Where a meter counted other than the plan in force said, kWh net drawn; and of each car how often it was
-    held against one.
+    """Where a meter counted other than was planned, and of each car the quarter-hours that tell at all.
 
-    Quarter-hours that no meter counted, or no plan held, tell of no deviation.
+    kWh net drawn. Quarter-hours that no meter counted, or no plan in force held, tell of no deviation.
     """
     counted = real.metered()
     if counted is None:

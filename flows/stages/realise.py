@@ -190,7 +190,7 @@ def _cars(workers: int, real: RealDay, executed: Executed, spot: Prices) -> tupl
             row["wear_twin_eur"] = by_twin.get((way.came.mode, battery), (None,))[0]
             row["metered_slots"] = int(counted.get(battery, 0)) if name == FOLLOWED else 0
             row["fed_back_price_eur"] = fed_back[battery]
-            row |= _NOT_SIGNED | (signed.get(battery, {}) if name == FOLLOWED else {})
+            row |= {**_NOT_SIGNED, **(signed.get(battery, {}) if name == FOLLOWED else {})}
             row["scheduled_slots"] = held.get(battery, 0) if name == FOLLOWED else None
             rows.append({**row, **ends.get(battery, _AWAY)})
     return pd.DataFrame(rows), departed

@@ -51,7 +51,8 @@ _HEAD = (
 )  # fmt: skip
 _CORRECTIONS = ("owner_correction_eur", "grid_correction_eur")
 _PRIVATE = (
-    "plugged_hours", "import_kwh", "export_kwh", "stored_more_kwh", "verified_import_kwh", "verified_export_kwh",
+    "plugged_hours", "import_kwh", "export_kwh", "stored_more_kwh", "verified_import_kwh",
+    "verified_export_kwh",
 )  # fmt: skip
 
 
@@ -172,7 +173,7 @@ class _Day:
 
     @property
     def without_imbalance(self) -> list[str]:
-        """What is missing of the day: prices of some of its quarter-hours, or of a term that a contract holds."""
+        """Cars whose imbalance is missing though a contract speaks of it, or other slots have a price."""
         lacking = {car for car, one in self.contracts.items() if one.imbalance_share is not None}
         if self.imbalance.partly_priced:
             lacking |= set(self.imbalance.unpriced)

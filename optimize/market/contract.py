@@ -37,8 +37,8 @@
     wear_floor = true                 # what the owner gets in all is never below C_deg; false if absent
     wear = "twin"                     # C_deg by the battery's twin for the day as driven; "price" if absent
 
-    [imbalance]                       # what departing from the schedule costs or earns, at the imbalance price
-    owner_share = 0.0                 # borne by the owner; the rest, and all of it if absent, by the operator
+    [imbalance]                       # what departing from the schedule costs or earns
+    owner_share = 0.0                 # the owner's; the rest, and all of it if absent, is the operator's
 
     [privacy]
     mode = "full"                     # "totals": energies and hours are not kept with the settlement

@@ -51,10 +51,9 @@ def imbalance(
         raise BillError("a deviation from the schedule is not a finite number")
     group = np.array(cars, dtype=object)
     kwh = np.rint(surplus_kwh * _PER_UNIT).astype(np.int64)
-    net = (
-        np.bincount(slots, weights=kwh, minlength=len(long_price)) if len(kwh) else np.zeros(len(long_price))
-    )
-    price = np.where(net >= 0.0, long_price, short_price)
+    net = np.zeros(len(long_price), dtype=np.int64)
+    np.add.at(net, slots, kwh)
+    price = np.where(net >= 0, long_price, short_price)
     known = np.isfinite(price)
     micro = np.rint(np.where(known, price, 0.0) * _PER_UNIT).astype(np.int64)
     if len(kwh) and float(np.abs(kwh).max()) * float(np.abs(micro).max()) * len(kwh) > _MOST:

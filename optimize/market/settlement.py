@@ -10,10 +10,10 @@ Of one car and day, all against what the contract names (this car uncontrolled, 
     Π_grid = rest − payments + the other part of imbalance       (both sum to Π + imbalance − C_deg)
 
 Fed back is paid by the kWh, and by a share of the day-ahead price of its quarter-hour. Where imbalance is not
-known it is in neither, and said to be missing. Π, imbalance and each payment are rounded to the cent once, half away from zero; the shares are cents of Π by largest
-remainder, the owner's first among equals. The bonus of a day is what the month has earned with it less what
-it had without, so that days sum to the month. What the battery holds more or less when the day ends is
-reported in kWh and is no money in it.
+known it is in neither, and said to be missing. Π, imbalance and each payment are rounded to the cent once,
+half away from zero; the shares are cents of Π by largest remainder, the owner's first among equals. The bonus
+of a day is what the month has earned with it less what it had without, so that days sum to the month. What
+the battery holds more or less when the day ends is reported in kWh and is no money in it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class OwnerDay:
 
     energy_cost_eur, wear_eur: as it was; other_…: of what it is counted against. hours: plugged in that day;
     hours_before: of its month before it. missed: departures with less than was promised.
-    fed_back_price_eur: Σ of kWh fed back times the day-ahead price of their quarter-hour, prices below 0 as 0.
+    fed_back_price_eur: Σ of kWh fed back times the day-ahead price of their quarter-hour, below 0 as 0.
     imbalance_eur: earned by departing from the schedule, None where it is not known.
     """
 

@@ -26,9 +26,9 @@ def owner_month(
     """The money and energy of a car's month, as plain values; money is text with two decimals.
 
     openings: what entries of the log say (`optimize.market.opening`), in the log's order. month: its first
-    day. `days` holds a row for each settled day, `money` their sums in €: `received_eur` is share,
-    payments and the owner's part of imbalance together, `owner_eur` that less wear. Energies (kWh) and hours are None where a contract of the
-    month keeps totals alone. Raises BillError where an entry cannot be read.
+    day. `days` holds a row for each settled day, `money` their sums in €: `received_eur` is share, payments
+    and the owner's part of imbalance together, `owner_eur` that less wear. Energies (kWh) and hours are None
+    where a contract of the month keeps totals alone. Raises BillError where an entry cannot be read.
     """
     newest: dict[dt.date, Mapping[str, Any]] = {}
     try:

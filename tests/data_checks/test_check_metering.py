@@ -132,7 +132,7 @@ def test_a_short_file_in_wh_is_asked_about_too(quarters):
     assert report.quarantine["reason"].str.contains("Wh, not kWh?", regex=False).all()
 
 
-def test_a_refused_signed_value_is_named_alone_and_nobody_can_let_it_in():
+def test_a_refused_signed_value_is_named_and_costs_no_other():
     frame = metering(quarters=4).assign(signature=["verified", "refused", None, "unverified"])
     frame = frame.assign(signature_note=[None, "record 2: changed", None, "no key"], meter_id="M1")
     report = check_frame("metering", ingested("metering", frame), context())

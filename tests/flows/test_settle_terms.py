@@ -21,7 +21,7 @@ from flows.workspace import Workspace
 from optimize.market.bill import to_cent
 from tests.flows.conftest import DAY, ZONE, put, spoil
 from tests.flows.test_realise import OVER
-from tests.flows.test_settle import (  # noqa: F401 the fixtures of a depot with two contracts
+from tests.flows.test_settle import (
     SHARED,
     agreed_anew,
     cents,
@@ -34,17 +34,21 @@ from tests.flows.test_settle import (  # noqa: F401 the fixtures of a depot with
 from tests.warehouse.ocmf_signed import Meter, reading
 from warehouse.zones import market_day_slots
 
+__all__ = ["settled_around", "settled_depot"]
+
 LATE = OVER + timedelta(days=1)
 QUARTER = timedelta(minutes=15)
 
 
-def priced(workspace: Workspace, long: float, short: float | None = None, *, as_of: datetime = LATE, slots=96):
+def priced(
+    workspace: Workspace, long: float, short: float | None = None, *, as_of: datetime = LATE, slots=96
+):
     """Imbalance prices of the day's first quarter-hours; short: of who is short, where it is another."""
     start = market_day_slots(DAY, ZONE)[:slots]
     rows = pd.DataFrame(
         {
-            "zone": ZONE, "interval_start_utc": start.strftime("%Y-%m-%dT%H:%M:%SZ"), "resolution_minutes": 15,
-            "price_eur_per_kwh": long, "short_price_eur_per_kwh": short,
+            "zone": ZONE, "interval_start_utc": start.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "resolution_minutes": 15, "price_eur_per_kwh": long, "short_price_eur_per_kwh": short,
         }
     )  # fmt: skip
     put(workspace, "imbalance_prices", rows, as_of=as_of)
@@ -52,7 +56,7 @@ def priced(workspace: Workspace, long: float, short: float | None = None, *, as_
 
 
 def surplus(workspace: Workspace) -> pd.Series:
-    """kWh that car-1 drew less than was planned, by quarter-hour, from the plan's own rows and the meter's."""
+    """kWh that car-1 drew less than was planned, by quarter-hour, by plan and meter."""
     slots = market_day_slots(DAY, ZONE)
     rows = workspace.warehouse.read("out_plan_slot", where={"battery_id": "car-1", "mode": "v2g"})
     rows = rows[rows["interval_start_utc"] >= rows["as_of_utc"]].sort_values("as_of_utc", kind="stable")
@@ -63,7 +67,9 @@ def surplus(workspace: Workspace) -> pd.Series:
     return power * 0.25 - (counted["import_kwh"] - counted["export_kwh"])
 
 
-def test_imbalance_is_what_the_meter_differs_by_at_the_price_of_its_quarter_hour(settled_depot: Workspace) -> None:
+def test_imbalance_is_what_the_meter_differs_by_at_the_price_of_its_quarter_hour(
+    settled_depot: Workspace,
+) -> None:
     late_meter(settled_depot, LATE)
     priced(settled_depot, 0.2)
     result = settled(settled_depot, DAY, as_of=LATE)
@@ -98,15 +104,21 @@ def test_the_owner_bears_what_the_contract_says(settled_depot: Workspace) -> Non
     assert settled(workspace, DAY, as_of=LATE).exit_code == 0
     row = rows_of(workspace).iloc[0]
     assert row["owner_imbalance_eur"] == pytest.approx(0.3 * row["imbalance_eur"], abs=0.01)
-    assert cents(float(row["owner_imbalance_eur"])) + cents(float(row["grid_imbalance_eur"])) == cents(float(row["imbalance_eur"]))
+    assert cents(float(row["owner_imbalance_eur"])) + cents(float(row["grid_imbalance_eur"])) == cents(
+        float(row["imbalance_eur"])
+    )
     both = cents(float(row["owner_eur"])) + cents(float(row["grid_eur"]))
-    assert both == cents(float(row["total_eur"])) - cents(float(row["wear_eur"])) + cents(float(row["imbalance_eur"]))
+    assert both == cents(float(row["total_eur"])) - cents(float(row["wear_eur"])) + cents(
+        float(row["imbalance_eur"])
+    )
 
 
 def test_imbalance_without_a_price_is_named_and_never_nothing(settled_depot: Workspace) -> None:
     late_meter(settled_depot, LATE)
     result = settled(settled_depot, DAY, as_of=LATE)
-    assert result.exit_code == 0 and "no imbalance in 1 of them: no imbalance price is known" in result.message
+    assert (
+        result.exit_code == 0 and "no imbalance in 1 of them: no imbalance price is known" in result.message
+    )
     assert rows_of(settled_depot)["imbalance_eur"].isna().all()
     # Some quarter-hours have one: the day's imbalance is not the part of it that has.
     later = LATE + timedelta(hours=1)
@@ -143,14 +155,23 @@ def test_a_late_imbalance_price_is_a_correction_that_equals_a_fresh_settlement(
     fresh = Workspace.open(Path(shutil.copytree(settled_depot.root, tmp_path / "fresh")))
     spoil(fresh, "DELETE FROM out_settlement")
     settled(fresh, DAY, as_of=later)
-    history = ["settlement_id", "sequence", "corrects", "owner_correction_eur", "grid_correction_eur", "run_id"]
+    history = [
+        "settlement_id",
+        "sequence",
+        "corrects",
+        "owner_correction_eur",
+        "grid_correction_eur",
+        "run_id",
+    ]
     pd.testing.assert_frame_equal(rows_of(fresh).drop(columns=history), second.drop(columns=history))
 
 
 def test_a_share_of_the_day_ahead_price_is_paid_by_the_quarter_hour(settled_depot: Workspace) -> None:
     workspace = agreed_anew(
         settled_depot,
-        SHARED.replace("eur_per_kwh_fed_back = 0.02", "eur_per_kwh_fed_back = 0.02\nshare_of_price_fed_back = 0.4"),
+        SHARED.replace(
+            "eur_per_kwh_fed_back = 0.02", "eur_per_kwh_fed_back = 0.02\nshare_of_price_fed_back = 0.4"
+        ),
     )
     late_meter(workspace, LATE)  # 0.1 kWh fed back, in the quarter-hour of 20:00 local
     assert settled(workspace, DAY, as_of=LATE).exit_code == 0
@@ -160,8 +181,12 @@ def test_a_share_of_the_day_ahead_price_is_paid_by_the_quarter_hour(settled_depo
     assert spot > 0.05
     row = rows_of(workspace).iloc[0]
     assert cents(float(row["fed_back_eur"])) == to_cent(Decimal(repr(0.1 * (0.02 + 0.4 * spot))))
-    told = json.loads(workspace.warehouse.read("out_ledger", where={"battery_id": "car-1"})["opening"].iloc[-1])
-    assert Decimal(told["inputs"]["fed_back_price_eur"]) == pytest.approx(Decimal(repr(0.1 * spot)), abs=Decimal("1e-9"))
+    told = json.loads(
+        workspace.warehouse.read("out_ledger", where={"battery_id": "car-1"})["opening"].iloc[-1]
+    )
+    assert Decimal(told["inputs"]["fed_back_price_eur"]) == pytest.approx(
+        Decimal(repr(0.1 * spot)), abs=Decimal("1e-9")
+    )
     spoil(workspace, "UPDATE out_realised_car SET fed_back_price_eur = NULL")
     result = settled(workspace, DAY, as_of=LATE + timedelta(hours=1))
     assert result.exit_code == 3
@@ -218,13 +243,15 @@ def test_a_settlement_tells_what_rests_on_verified_values_and_a_changed_one_is_r
     workspace = registered(settled_depot, meter)
     notes = counted_by(workspace, signed_day(meter, tampered=40))
     assert notes == [
-        "record 41 of meter M1 is refused: its signature does not fit it and the registered key of meter M1 "
+        "record 41 of meter M1 is refused: it does not fit its signature and the registered key of meter M1 "
         f"({workspace.meter_keys['M1'].digest})"
     ]
     held = workspace.warehouse.read("core_quarantine", where={"dataset": "metering"})
     assert set(held["rule"]) == {"not_null", "signature"}
     reason = held.loc[held["rule"] == "signature", "reason"].iloc[0]
-    assert reason.startswith("the signed value is refused: record 41 of meter M1: its signature does not fit")
+    assert reason.startswith(
+        "the signed value is refused: record 41 of meter M1: it does not fit its signature"
+    )
     counted = workspace.warehouse.read("core_metering")
     slots = market_day_slots(DAY, ZONE)
     assert sorted(counted["interval_start_utc"]) == sorted(slots.delete(40))
@@ -234,7 +261,9 @@ def test_a_settlement_tells_what_rests_on_verified_values_and_a_changed_one_is_r
     assert (one["metered_slots"], one["verified_slots"]) == (95, 95)
     assert (one["verified_import_kwh"], one["verified_export_kwh"]) == (23.75, 0.0)
     assert pd.isna(other["verified_slots"]) and pd.isna(other["verified_import_kwh"])
-    told = json.loads(workspace.warehouse.read("out_ledger", where={"battery_id": "car-1"})["opening"].iloc[-1])
+    told = json.loads(
+        workspace.warehouse.read("out_ledger", where={"battery_id": "car-1"})["opening"].iloc[-1]
+    )
     assert (told["verified_slots"], told["verified_import_kwh"]) == (95, 23.75)
 
 
@@ -288,5 +317,7 @@ def test_a_key_that_is_none_verifies_nothing_and_costs_no_other(settled_depot: W
     counted_by(Workspace.open(workspace.root), signed_day(meter))
     counted = workspace.warehouse.read("core_metering")
     assert set(counted["signature"]) == {"unverified"} and len(counted) == 96
-    assert counted["signature_note"].str.contains("the key that is registered of meter M1 cannot be read").all()
+    assert (
+        counted["signature_note"].str.contains("the key that is registered of meter M1 cannot be read").all()
+    )
     assert not np.isnan(counted["import_kwh"]).any()

@@ -37,7 +37,7 @@ def keys_of(*meters, battery=None):
 def read(tmp_path, text, name="signed.txt", keys=None, **options):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
-    given = {"battery_id": "CAR1"} if not options else options
+    given = options or {"battery_id": "CAR1"}
     return read_source("metering", path, source="ocmf", keys=keys or {}, **given)
 
 
@@ -115,7 +115,9 @@ def test_one_changed_character_costs_its_record_alone(tmp_path, place):
     # What lies between two verified readings of its neighbours is known without it.
     at = [START + n * QUARTER for n in range(4) if n != place or place in (1, 2)]
     assert sorted(others["interval_start_utc"]) == [pd.Timestamp(one) for one in at]
-    assert any("does not fit it and the registered key of meter M1" in note for note in source.notes)
+    assert any(
+        "does not fit its signature and the registered key of meter M1" in note for note in source.notes
+    )
 
 
 def test_a_key_that_comes_with_the_record_proves_nothing(tmp_path):
@@ -150,7 +152,8 @@ def test_every_container_gives_the_same_rows(tmp_path):
         ),
         "list.json": json.dumps(records),
         "file.xml": "<values>" + "".join(
-            f'<value transactionId="1"><signedData format="OCMF">{one}</signedData></value>' for one in records
+            f'<value transactionId="1"><signedData format="OCMF">{one}</signedData></value>'
+            for one in records
         ) + "</values>",
     }  # fmt: skip
     expected = read(tmp_path, files.pop("lines.txt"), keys=keys_of(meter)).frame
@@ -177,7 +180,7 @@ def test_snapshots_of_one_reading_each_are_put_together_and_a_transaction_as_one
     assert without.frame["interval_start_utc"].tolist() == [pd.Timestamp(START + 2 * QUARTER)]
     assert "3.5 kWh of import" in without.notes[0] and "over 2 quarter-hours: not split" in without.notes[0]
     unended = read(
-        tmp_path, "\n".join(records[:2] + [meter.record([reading(end, 9.0)])]), keys=keys_of(meter)
+        tmp_path, "\n".join([*records[:2], meter.record([reading(end, 9.0)])]), keys=keys_of(meter)
     )
     assert unended.frame["import_kwh"].tolist() == [1.0]
     assert "not split" in unended.notes[0]
@@ -231,7 +234,7 @@ def test_a_car_is_told_by_the_register_and_no_other_meter_counts_for_it(tmp_path
     path.write_text(own.quarter(0, (1.0, 2.0)), encoding="utf-8")
     source = read_source("metering", path, source="ocmf", keys=keys)
     assert source.frame["battery_id"].tolist() == ["CAR1"]
-    # A changed serial names a meter of no key, and would count unverified: the register says whose meter it is.
+    # A changed serial names a meter of no key, and would count unverified: the register says whose it is.
     changed = own.quarter(0, (1.0, 2.0)).replace('"MS":"M1"', '"MS":"M3"')
     for text in (changed, other.quarter(0, (1.0, 2.0))):
         frame = read(tmp_path, text, keys=keys).frame

@@ -108,7 +108,7 @@ SOC_POWER = TableContract(
 )  # fmt: skip
 
 SIGNATURES = ("verified", "unverified", "refused")
-"""Of a signed meter value: fits the meter's registered key; no key is registered; does not fit it, or is none."""
+"""Of a signed value: it fits the meter's registered key; none is registered; it does not, or is no value."""
 
 METERING = TableContract(
     name="metering",
@@ -280,12 +280,12 @@ CO2 = TableContract(
 
 IMBALANCE_PRICE = TableContract(
     name="imbalance_price",
-    description="What departing from the schedule is settled at, per bidding zone and interval, as published.",
+    description="What departing from the schedule is settled at, per bidding zone and interval.",
     columns=(
         text("zone", "Bidding zone, e.g. DE-LU", example="DE-LU"),
         moment("interval_start_utc", "Start of the half-open interval", example=_hours(-12)),
         replace(_RESOLUTION, example=15),
-        number("price_eur_per_kwh", "€/kWh", "Paid to who is long and, unless it is told apart, by who is short",
+        number("price_eur_per_kwh", "€/kWh", "Paid to who is long; without another, by who is short, too",
                -50.0, 50.0, typical=(0.001, 5.0), example=0.1034),
         number("short_price_eur_per_kwh", "€/kWh", "Paid by who is short, where two prices are settled",
                -50.0, 50.0, typical=(0.001, 5.0), nullable=True, example=0.1171,

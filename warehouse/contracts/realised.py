@@ -92,7 +92,7 @@ REALISED = (
                 nullable=True,
             ),
             integer(
-                "verified_slots", "Quarter-hours whose signed value was verified; null where none was counted", 0,
+                "verified_slots", "Quarter-hours whose signed value was verified; null: none was counted", 0,
                 nullable=True,
             ),
             number("verified_import_kwh", "kWh", "Drawn in these", nullable=True),
@@ -112,7 +112,7 @@ REALISED = (
     ),
     TableContract(
         name="out_realised_deviation",
-        description="One row a quarter-hour in which a car's meter counted other than the plan in force said.",
+        description="One row a quarter-hour in which a car's meter counted other than was planned.",
         columns=(
             _ID, *_DAY,
             identifier("battery_id", "Battery"),

@@ -40,7 +40,7 @@ SETTLEMENT = (
             integer("metered_slots", "Quarter-hours that a meter counted; the others are simulated", 0),
             integer(
                 "verified_slots",
-                "Those of them whose signed value was verified by the meter's registered key",
+                "Those of them whose signed value fits the meter's registered key",
                 0,
                 nullable=True,
             ),
@@ -74,8 +74,8 @@ SETTLEMENT = (
             number(
                 "imbalance_eur",
                 "€",
-                "To the cent: earned by departing from the schedule, below 0 what it cost; "
-                "null where it is not known and in neither side",
+                "To the cent: earned by departing from the schedule, below 0 what it "
+                "cost; null where it is not known, and then on neither side",
                 nullable=True,
             ),
             number("owner_imbalance_eur", "€", "To the cent: the owner's of it", nullable=True),

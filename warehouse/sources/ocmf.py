@@ -95,7 +95,7 @@ def _require_car(records: Sequence[SignedRecord], cars: Mapping[int, str | None]
     if all(car is None for car in cars.values()):
         names = sorted({name for record in records for name in record.names})
         raise OptionError(
-            "needs the battery at each meter's plug: --battery METER=ID, or `battery` in the register of keys "
+            "needs the battery at each meter's plug: --battery METER=ID, or `battery` in the register "
             f"(meters here: {', '.join(names[:_SHOWN]) or 'none can be read'})",
             file=file.name, column="battery_id",
         )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Where OCMF records lie in a file: lines of text, a column `ocmf`, the XML of the Transparenzsoftware, JSON.
+"""Where OCMF records lie in a file: lines, a column `ocmf`, XML as the Transparenzsoftware has it, JSON.
 
-JSON: OCPI's `signed_data` (`signed_values`), OCPP's `signedMeterData`, in base64 or as they are, and any other
-text that begins with `OCMF|`. Keys that a file carries next to its records are not read.
+JSON: OCPI's `signed_data` (`signed_values`), OCPP's `signedMeterData`, in base64 or as they are, and any
+other text that begins with `OCMF|`. Keys that a file carries next to its records are not read.
 """
 
 import base64

@@ -1,10 +1,10 @@
 """One OCMF record → who signed it, whether the meter's registered key says so, and its readings of energy.
 
-A record is `OCMF|payload|signature`; the signature (ECDSA, eight curves, SHA-256 or SHA-512) is over the bytes of
-the payload. What verifies it is the key that the operator registered of the meter, never one that came with it:
-who changes a record can sign it anew and send the key along. pyocmf checks signature and curve
-(https://github.com/SAFE-eV/OCMF-Open-Charge-Metering-Format, tables 2 to 25); secp192k1 needs a package that is
-not installed here, and is refused as what cannot be checked.
+A record is `OCMF|payload|signature`; the signature (ECDSA, eight curves, SHA-256 or SHA-512) is over the
+bytes of the payload. What verifies it is the key that the operator registered of the meter, never one that
+came with it: who changes a record can sign it anew and send the key along. pyocmf checks signature and curve, by the
+format's tables 2 to 25 (https://github.com/SAFE-eV/OCMF-Open-Charge-Metering-Format); of secp192k1 it cannot
+without a package that is not among the dependencies: a key of that curve verifies nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class MeterKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A register's energy at a moment (UTC); begins, ends: of a transaction. rank: 0 is the register to take."""
+    """A register's energy at a moment (UTC); begins, ends: a transaction. rank: the lowest is taken."""
 
     time_utc: dt.datetime
     way: Way
@@ -127,13 +127,13 @@ def _signature(record: Any, meter: str | None, key: MeterKey | None) -> tuple[St
     if not fits:
         return (
             "refused",
-            f"its signature does not fit it and the registered key of meter {meter} ({key.digest})",
+            f"it does not fit its signature and the registered key of meter {meter} ({key.digest})",
         )
     return "verified", None
 
 
 def _readings(payload: Any) -> tuple[tuple[Reading, ...], str | None]:
-    """The readings of energy, and what is to be known of the clock; ValueError for one that does not count."""
+    """The readings of energy, and what is to be known of the clock; ValueError where one does not count."""
     from pyocmf.enums.reading import is_end_reason
     from pyocmf.registries.obis import parse_obis
 

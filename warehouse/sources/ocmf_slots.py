@@ -131,9 +131,7 @@ class _Point:
         readings = sorted(told, key=lambda one: one[0].kwh)
         if readings[0][0].kwh != readings[-1][0].kwh:
             names = " and ".join(dict.fromkeys(record.named for _, record in readings))
-            notes.append(
-                f"{names} contradict each other at {when:%Y-%m-%d %H:%M:%S} UTC: neither counts there"
-            )
+            notes.append(f"{names} contradict each other at {when:%Y-%m-%d %H:%M:%S} UTC: neither counts")
             return None
         return cls(
             when=when,
