@@ -121,7 +121,7 @@ def test_imbalance_is_the_operators_unless_the_contract_shares_it() -> None:
     assert (alone.owner_eur, alone.grid_eur, alone.imbalance_eur) == (
         Decimal("1.20"), Decimal("0.46"), Decimal("-0.34"),
     )  # fmt: skip
-    # 0.25 of −0.34 is −0.085, the rest −0.255: floors −0.09 and −0.26, the cent to the owner, first of equals.
+    # 0.25 of −0.34 is −0.085, the rest −0.255: floors −0.09 and −0.26, the cent to the owner.
     shared = settle(contract(FIXED + "[imbalance]\nowner_share = 0.25\n"), day)
     assert (shared.owner_imbalance_eur, shared.grid_imbalance_eur) == (Decimal("-0.08"), Decimal("-0.26"))
     # The wear floor holds against it as against all else.

@@ -2,9 +2,9 @@
 
 A record is `OCMF|payload|signature`; the signature (ECDSA, eight curves, SHA-256 or SHA-512) is over the
 bytes of the payload. What verifies it is the key that the operator registered of the meter, never one that
-came with it: who changes a record can sign it anew and send the key along. pyocmf checks signature and curve, by the
-format's tables 2 to 25 (https://github.com/SAFE-eV/OCMF-Open-Charge-Metering-Format); of secp192k1 it cannot
-without a package that is not among the dependencies: a key of that curve verifies nothing.
+came with it: who changes a record can sign it anew and send the key along. pyocmf checks signature and curve,
+by the format's tables 2 to 25 (https://github.com/SAFE-eV/OCMF-Open-Charge-Metering-Format); of secp192k1 it
+cannot without a package that is not among the dependencies: a key of that curve verifies nothing.
 """
 
 from __future__ import annotations
