@@ -186,6 +186,23 @@ def test_snapshots_of_one_reading_each_are_put_together_and_a_transaction_as_one
     assert "not split" in unended.notes[0]
 
 
+def test_a_register_of_the_transaction_begins_anew_with_each(tmp_path):
+    meter, minute = Meter(), dt.timedelta(minutes=1)
+    own = {"RI": "01-00:B2.08.00"}
+
+    def transaction(first, last, kwh):
+        begin = reading(START + first * minute, 0.0, TX="B", **own)
+        return meter.record([begin, reading(START + last * minute, kwh, TX="E", **own)])
+
+    apart = read(tmp_path, "\n".join([transaction(1, 6, 0.8), transaction(8, 14, 0.5)]), keys=keys_of(meter))
+    assert apart.frame["import_kwh"].tolist() == [1.3]
+    at_once = read(
+        tmp_path, "\n".join([transaction(1, 15, 0.8), transaction(15, 20, 0.5)]), keys=keys_of(meter)
+    )
+    assert at_once.frame["import_kwh"].tolist() == [0.8, 0.5]
+    assert at_once.notes == ("meter M1: no register of energy fed back: taken as none",)
+
+
 def test_an_idle_car_is_counted_as_nothing_in_every_quarter_hour(tmp_path):
     meter = Meter()
     record = meter.record([reading(START, 7.0, TX="B"), reading(START + 8 * QUARTER, 7.0, TX="E")])

@@ -95,19 +95,20 @@ def _counted(records: Sequence[SignedRecord], way: Way) -> _Way | None:
     if not every:
         return None
     rank = min(one.rank for one, _ in every)
-    at: dict[dt.datetime, list[tuple[Reading, SignedRecord]]] = {}
+    # A transaction that begins when another ends has a reading of its own: its register may begin at 0.
+    at: dict[tuple[dt.datetime, bool], list[tuple[Reading, SignedRecord]]] = {}
     for one, record in every:
         if one.rank == rank:
-            at.setdefault(_snapped(one.time_utc), []).append((one, record))
+            at.setdefault((_snapped(one.time_utc), one.begins), []).append((one, record))
     found = _Way()
-    chain = [_Point.of(when, at[when], found.notes) for when in sorted(at)]
+    chain = [_Point.of(when, at[when, begins], found.notes) for when, begins in sorted(at)]
     points = [one for one in chain if one is not None]
     if points and points[0].begins:
         found.idle.append((_EVER[0], points[0].when))
     if points and points[-1].ends:
         found.idle.append((points[-1].when, _EVER[1]))
     for before, after in pairwise(points):
-        if after.begins and not after.ends:
+        if after.begins:
             found.idle.append((before.when, after.when))
         else:
             _add(found, before, after, way)
