@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from optimize.errors import BillError, TermsError
 from optimize.market.bill import to_cent
 from optimize.market.contract import Contract, contracts_by_battery, read_contract
+from optimize.market.opening import Counted, disagreements, opening
 from optimize.market.settlement import OwnerDay, Settlement, in_cents, settle
 from tests.optimize.market_books import shipped_contract as shipped
 
@@ -178,6 +180,33 @@ def test_shares_of_ten_thousand_owner_days_sum_to_the_cent() -> None:
         assert all(eur == eur.quantize(cent) for eur in money)
         if terms.wear_floor:
             assert one.owner_eur >= 0
+
+
+@pytest.mark.parametrize("privacy", ["full", "totals"])
+def test_an_opening_of_before_imbalance_was_settled_still_follows_from_its_inputs(privacy: str) -> None:
+    terms = contract(FIXED + f'[privacy]\nmode = "{privacy}"\n')
+    day = a_day(other_energy_cost_eur="2", export_kwh="3", missed=1)
+    said = json.loads(opening({}, Counted(contract=terms, day=day, settled=settle(terms, day))))
+    assert disagreements(said, terms) == []
+    for name in ("fed_back_price_eur", "imbalance_eur"):
+        del said["inputs"][name]
+    for name in ("owner_imbalance_eur", "grid_imbalance_eur"):
+        del said["figures"][name]
+    assert disagreements(said, terms) == []
+    said["figures"]["owner_eur"] = "1.21"
+    assert disagreements(said, terms) == ["owner_eur is 1.21, not 1.20"]
+
+
+def test_an_opening_tells_imbalance_and_what_of_it_cannot_be() -> None:
+    terms = contract(FIXED + "[imbalance]\nowner_share = 0.5\n")
+    day = a_day(other_energy_cost_eur="2", imbalance_eur=Decimal("0.50"))
+    said = json.loads(opening({}, Counted(contract=terms, day=day, settled=settle(terms, day))))
+    assert disagreements(said, terms) == []
+    said["inputs"]["imbalance_eur"] = None
+    assert "owner_imbalance_eur is 0.25, not 0.00" in disagreements(said, terms)
+    said["inputs"]["export_kwh"] = None
+    with pytest.raises(BillError, match="does not fit the privacy"):
+        disagreements(said, terms)
 
 
 @settings(max_examples=300, deadline=None)
