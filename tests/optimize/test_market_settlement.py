@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from optimize.market.bill import to_cent
 from optimize.market.contract import Contract, contracts_by_battery, read_contract
 from optimize.market.opening import Counted, disagreements, opening
 from optimize.market.settlement import OwnerDay, Settlement, in_cents, settle
+from optimize.market.statement import owner_month
 from tests.optimize.market_books import shipped_contract as shipped
 
 HEAD = 'format = 1\nid = "x"\nversion = 3\ncurrency = "EUR"\nfrom = 2026-01-01\nbatteries = ["A", "B"]\n'
@@ -195,6 +197,33 @@ def test_an_opening_of_before_imbalance_was_settled_still_follows_from_its_input
     assert disagreements(said, terms) == []
     said["figures"]["owner_eur"] = "1.21"
     assert disagreements(said, terms) == ["owner_eur is 1.21, not 1.20"]
+
+
+def test_a_month_of_before_imbalance_was_settled_is_summed_as_it_was() -> None:
+    terms = contract(FIXED + "[imbalance]\nowner_share = 0.5\n")
+    head: dict[str, Any] = {"battery_id": "A", "zone": "DE-LU", "sequence": 1, "realised_id": "r"}
+    head |= {
+        "counted_against": "uncontrolled",
+        "contract_id": "x",
+        "contract_version": 3,
+        "contract_digest": "d",
+    }
+    said = []
+    for number, eur in enumerate(("0.50", None, "-1.00"), start=1):
+        day = a_day(other_energy_cost_eur="2", imbalance_eur=None if eur is None else Decimal(eur))
+        stated = Counted(contract=terms, day=day, settled=settle(terms, day))
+        said.append(json.loads(opening({**head, "market_date": f"2026-01-0{number}"}, stated)))
+    asked: dict[str, Any] = {"battery_id": "A", "zone": "DE-LU", "month": date(2026, 1, 1)}
+    month = owner_month(said, **asked)
+    assert month["without_imbalance"] == ["2026-01-02"]
+    assert (month["money"]["owner_imbalance_eur"], month["money"]["received_eur"]) == ("-0.25", "3.35")
+    for one in said:
+        del one["figures"]["owner_imbalance_eur"], one["figures"]["grid_imbalance_eur"]
+        del one["inputs"]["imbalance_eur"], one["inputs"]["fed_back_price_eur"]
+    before = owner_month(said, **asked)
+    assert not any(
+        "imbalance" in name for part in (before, before["money"], before["days"][0]) for name in part
+    )
 
 
 def test_an_opening_tells_imbalance_and_what_of_it_cannot_be() -> None:
