@@ -181,9 +181,7 @@ def test_of_sessions_of_one_car_reported_at_one_moment_the_one_ingested_later_ho
         assert Known(warehouse, T0).read("core_session")["session_id"].tolist() == [f"s{9 - number}"]
 
 
-@pytest.mark.parametrize(
-    "dataset", ["fleet", "sites", "chargers", "site_load", "site_limits", "co2", "imbalance_prices"]
-)
+@pytest.mark.parametrize("dataset", sorted(set(ROWS) - set(EVENTS)))
 def test_what_has_no_event_needs_a_column(tmp_path: Path, dataset: str) -> None:
     with pytest.raises(OptionError, match=rf"history\.csv, column received: 'event' {dataset} have no event"):
         read(tmp_path, dataset, ROWS[dataset][0], "event")
