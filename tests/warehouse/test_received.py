@@ -39,8 +39,9 @@ def checkups() -> pd.DataFrame:
 
 
 def sites() -> pd.DataFrame:
-    limits = {"import_limit_kw": 50.0, "export_limit_kw": 20.0}
-    return pd.DataFrame([{"site_id": "DEPOT", "zone": "DE-LU", **limits}])
+    return pd.DataFrame(
+        [("DEPOT", "DE-LU", 50.0, 20.0)], columns=["site_id", "zone", "import_limit_kw", "export_limit_kw"]
+    )
 
 
 ROWS = {
