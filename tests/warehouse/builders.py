@@ -123,6 +123,12 @@ def site_limits(quarters=1, start="2020-03-29T00:00Z"):
     return site_load(quarters, start).drop(columns="load_kw").assign(import_limit_kw=4.2, export_limit_kw=0.0)
 
 
+def sites():
+    """The depot with its limits."""
+    limits = {"import_limit_kw": 50.0, "export_limit_kw": 20.0}
+    return pd.DataFrame([{"site_id": "DEPOT", "zone": "DE-LU", **limits}])
+
+
 def co2(hours=1):
     """Emissions of the hours of `prices`."""
     return prices(hours=hours).drop(columns="price_eur_per_kwh").assign(co2_kg_per_kwh=0.4)

@@ -38,12 +38,6 @@ def checkups() -> pd.DataFrame:
     return pd.DataFrame([row | {"capacity_ah": 150.0, "resistance_ohm": 0.1}])
 
 
-def sites() -> pd.DataFrame:
-    return pd.DataFrame(
-        [("DEPOT", "DE-LU", 50.0, 20.0)], columns=["site_id", "zone", "import_limit_kw", "export_limit_kw"]
-    )
-
-
 ROWS = {
     "prices": (prices(hours=1), "price_eur_per_kwh", 0.5),
     "tariffs": (tariffs(hours=1), "price_eur_per_kwh", 0.5),
@@ -52,7 +46,7 @@ ROWS = {
     "sessions": (sessions(), "departure_soc", 0.9),
     "checkups": (checkups(), "capacity_ah", 140.0),
     "fleet": (fleet(1), "soc_min", 0.3),
-    "sites": (sites(), "import_limit_kw", 30.0),
+    "sites": (builders.sites(), "import_limit_kw", 30.0),
     "metering": (metering(quarters=1, start=T0), "import_kwh", 2.0),
     "chargers": (builders.chargers(), "max_current_a", 32.0),
     "site_load": (builders.site_load(), "load_kw", 5.0),
