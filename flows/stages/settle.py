@@ -41,7 +41,6 @@ _FIGURES = (
     "wear_twin_eur", "missed", "metered_slots", "verified_slots", "verified_import_kwh",
     "verified_export_kwh", "scheduled_slots", "fed_back_price_eur",
 )  # fmt: skip
-_IMBALANCE = ("imbalance_eur", "owner_imbalance_eur", "grid_imbalance_eur")
 _WEAR = {"price": "wear_eur", "twin": "wear_twin_eur"}
 _PAID = ("fed_back", "bonus", "free", "compensation", "floor")
 _HEAD = (
@@ -280,7 +279,6 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
         "stored_more_kwh": round(float(came["stored_kwh"]) - float(other["stored_kwh"]), 3),
         **{name: _number(came[name]) for name in ("verified_import_kwh", "verified_export_kwh")},
     }
-    departed = settled.imbalance_eur is not None
     return {
         "battery_id": battery,
         "contract_id": contract.contract_id,
@@ -292,7 +290,7 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
         **(dict.fromkeys(_PRIVATE) if contract.privacy == "totals" else fields),
         "theta": None if settled.theta is None else float(settled.theta),
         **{name: float(getattr(settled, name)) for name in FIGURES},
-        **{name: float(getattr(settled, name)) if departed else None for name in _IMBALANCE},
+        "imbalance_eur": _number(settled.imbalance_eur),
     }
 
 

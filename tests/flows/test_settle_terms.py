@@ -81,7 +81,7 @@ def test_imbalance_is_what_the_meter_differs_by_at_the_price_of_its_quarter_hour
     assert one["imbalance_eur"] == pytest.approx(0.2 * kwh.sum(), abs=0.00501)
     assert (one["owner_imbalance_eur"], one["grid_imbalance_eur"]) == (0.0, one["imbalance_eur"])
     assert one["scheduled_slots"] > 90 and other["scheduled_slots"] == 0
-    assert pd.isna(other["imbalance_eur"]) and pd.isna(other["grid_imbalance_eur"])
+    assert pd.isna(other["imbalance_eur"]) and other["grid_imbalance_eur"] == 0.0
     for row in (one, other):
         imbalance = 0 if pd.isna(row["imbalance_eur"]) else cents(float(row["imbalance_eur"]))
         both = cents(float(row["owner_eur"])) + cents(float(row["grid_eur"]))
