@@ -96,7 +96,8 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         if dataset == "telemetry":
             for cell in cells.cell_outliers(emptied.rows, packs):
                 emptied.take(cell)
-        for broken in run_rules(emptied.rows, rules_for(dataset, declared, context)):
+        signed = [metering.signature(emptied.rows)] if dataset == "metering" else []
+        for broken in (*signed, *run_rules(emptied.rows, rules_for(dataset, declared, context))):
             found.add(broken)
         for written in (
             wrong_units,

@@ -49,6 +49,18 @@ def not_over(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
     )
 
 
+def signature(frame: pd.DataFrame) -> RowFinding:
+    """Find signed values that were changed since, or are not of the meter that counts there."""
+    positions = np.flatnonzero((frame["signature"] == "refused").to_numpy(dtype=bool, na_value=False))
+    return RowFinding(
+        rule="signature",
+        column="signature",
+        reason="the signed value is refused",
+        positions=positions,
+        details=tuple(str(note) for note in frame["signature_note"].iloc[positions]),
+    )
+
+
 def other_unit(frame: pd.DataFrame, owners: Owners, packs: Packs) -> Iterator[RowFinding]:
     """Find all rows of a battery in a file of which more than single ones are 10 times beyond its plug.
 

@@ -37,10 +37,12 @@ class SettleSettings(Section):
     """What owners and the operator have agreed on: TOML files of this folder in `contracts`.
 
     A contract bounds the plan (least charge, most V2G) and `v2g settle` settles a day by it; it says which
-    cars it is for.
+    cars it is for. `meter_keys` names a TOML file of this folder with the public key of each meter that
+    signs what it counts: signed values (`v2g ingest metering --source ocmf`) are verified by these alone.
     """
 
     contracts: list[str] = Field(default=[])
+    meter_keys: str = ""
 
 
 class OwnerSettings(Section):

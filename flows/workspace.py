@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,6 +35,7 @@ from flows.settings import FILE_NAME, Settings, load_settings, template
 if TYPE_CHECKING:
     from optimize.market.book import TariffBook
     from optimize.market.contract import Contract
+    from warehouse.sources.ocmf_record import MeterKey
     from warehouse.store import Warehouse
 
 T = TypeVar("T")
@@ -54,13 +55,14 @@ class Workspace:
     """An opened workspace: absolute `root` and the settings as they were read.
 
     lock_timeout_s: how long its warehouse is waited for while somebody else holds it. book: that of the
-    settings; None where they name none. contracts: those of the settings.
+    settings; None where they name none. contracts: those of the settings. meter_keys: by the meter's serial.
     """
 
     root: Path
     settings: Settings
     book: TariffBook | None = None
     contracts: tuple[Contract, ...] = ()
+    meter_keys: Mapping[str, MeterKey] = field(default_factory=dict)
     lock_timeout_s: float = 10.0
 
     @classmethod
@@ -78,7 +80,8 @@ class Workspace:
         settings = load_settings(file)
         define_zones({name: own.zone for name, own in settings.zones.root.items()})
         book, contracts = _book(root, settings.tariff.book), _contracts(root, settings.settle.contracts)
-        return cls(root=root, settings=settings, book=book, contracts=contracts)
+        keys = _meter_keys(root, settings.settle.meter_keys)
+        return cls(root=root, settings=settings, book=book, contracts=contracts, meter_keys=keys)
 
     @classmethod
     def create(cls, root: Path, *, zone: str, notice: str = "", providers: Sequence[str] = ()) -> Workspace:
@@ -218,6 +221,14 @@ def _contracts(root: Path, names: Sequence[str]) -> tuple[Contract, ...]:
     from optimize.market.contract import read_contract
 
     return tuple(_terms(root, name, "[settle] contracts", read_contract) for name in names)
+
+
+def _meter_keys(root: Path, name: str) -> Mapping[str, MeterKey]:
+    if not name:
+        return {}
+    from flows.mapping.meter_keys import read_meter_keys
+
+    return _terms(root, name, "[settle] meter_keys", read_meter_keys)
 
 
 def _terms(root: Path, name: str, key: str, read: Callable[[str, str], T]) -> T:

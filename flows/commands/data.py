@@ -36,6 +36,7 @@ class Kind(StrEnum):
     site_load = "site_load"
     site_limits = "site_limits"
     co2 = "co2"
+    imbalance_prices = "imbalance_prices"
     checkups = "checkups"
     awards = "awards"
 
@@ -85,7 +86,8 @@ def ingest(
         str,
         typer.Option(
             help="Layout of the files: csv, parquet; smard, omie, caiso, amber for prices; tou for "
-            "time-of-use tariffs; acn, desl, teslamate, ocpp for sessions. Or a provider of prices: "
+            "time-of-use tariffs; acn, desl, teslamate, ocpp for sessions; ocmf for signed metering. Or a "
+            "provider of prices: "
             "entsoe, energy_charts, awattar, octopus, octopus_export, nordpool, energyzero, easyenergy, "
             "tibber, sahkotin."
         ),
@@ -126,7 +128,8 @@ def ingest(
     battery: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="[WORD=]ID", help="Whose the file is; ocpp also TOKEN=ID, evse:1=ID, repeatable."
+            metavar="[WORD=]ID",
+            help="Whose the file is; ocpp also TOKEN=ID, evse:1=ID, ocmf METER=ID, repeatable.",
         ),
     ] = None,
     station: Annotated[
@@ -177,6 +180,8 @@ def ingest(
     Example: v2g ingest telemetry bus12.csv --mapping bms.toml
 
     Example: v2g ingest sessions cs1_2026-06-16.log --source ocpp --station CS1 --battery TAG1=CAR1
+
+    Example: v2g ingest metering signed.xml --source ocmf --battery 1EMH0008019=CAR1
 
     Example: v2g ingest fleet fleet.csv --dry-run
 

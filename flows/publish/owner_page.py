@@ -15,6 +15,7 @@ LINES = {
     "free_eur": "Charging paid back",
     "compensation_eur": "For departures with less charge than promised",
     "floor_eur": "Up to what the battery wore",
+    "owner_imbalance_eur": "Your part of what departing from the schedule earned",
 }
 
 

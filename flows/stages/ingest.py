@@ -46,7 +46,8 @@ from warehouse.store import Warehouse
 from warehouse.withdrawal import sent_again
 
 INGEST_ORDER = (
-    "sites", "chargers", "fleet", "prices", "tariffs", "co2", "site_load", "site_limits", "awards",
+    "sites", "chargers", "fleet", "prices", "tariffs", "co2", "imbalance_prices", "site_load", "site_limits",
+    "awards",
     "sessions", "checkups", "telemetry", "soc_power", "metering",
 )  # fmt: skip
 """The datasets, each after those that its rows refer to."""
@@ -234,6 +235,8 @@ def how_to_read(
         options["cars"] = cars
     if source in _ZONED:
         zone = zone or context.workspace.zone
+    if source == "ocmf":
+        options["keys"] = context.workspace.meter_keys
     if source == "ocpp":
         options["begun"] = begun(context.workspace.warehouse, source, context.as_of)
     return {"zone": zone, "follow": follow, "received": received, **options}

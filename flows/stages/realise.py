@@ -23,6 +23,8 @@ from flows.mapping.past import FOLLOWED
 from flows.mapping.plannable import IMPOSSIBLE, in_words
 from flows.mapping.real_day import RealDay, state_at_the_end
 from flows.mapping.reserve_followed import reserve_followed
+from flows.mapping.retail import Prices
+from flows.mapping.settled_energy import deviations, fed_back_price_eur, signed_energy, spot_eur_per_kwh
 from flows.mapping.twin_wear import TwinWear, twin_wear
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
@@ -108,7 +110,8 @@ def _realise(context: Context, day: date) -> list[dict[str, Any]]:
     if len(same):
         cars = known.read("out_realised_car", where={"realised_id": str(same.iloc[-1])})
         return _shown(cars, day)
-    cars = _cars(context.workspace.settings.calibrate.workers, real, executed)
+    spot = spot_eur_per_kwh(known, zone, real.slots)
+    cars, departed = _cars(context.workspace.settings.calibrate.workers, real, executed, spot)
     lineage: dict[str, Any] = {
         "realised_id": hash_values([input_hash, context.as_of.isoformat()])[:16],
         **where,
@@ -117,7 +120,11 @@ def _realise(context: Context, day: date) -> list[dict[str, Any]]:
         "input_hash": input_hash,
         "code_version": code_version(),
     }
-    tables = {"out_realised": _header(real, executed, cars), "out_realised_car": cars}
+    tables = {
+        "out_realised": _header(real, executed, cars),
+        "out_realised_car": cars,
+        "out_realised_deviation": departed,
+    }
     tables = {name: frame.assign(**lineage) for name, frame in tables.items()}
     # Of one moment there is one account of a day, whoever else makes it now.
     context.workspace.warehouse.write(tables, replace=dict.fromkeys(tables, (*where, "as_of_utc")))
@@ -169,13 +176,16 @@ def ways_of_charging(real: RealDay, executed: Executed) -> Iterator[Way]:
         yield Way(name=name, problem=problem, came=came, accounts=accounts)
 
 
-def _cars(workers: int, real: RealDay, executed: Executed) -> pd.DataFrame:
-    """The rows of out_realised_car without their lineage: each way of charging, each car."""
+def _cars(workers: int, real: RealDay, executed: Executed, spot: Prices) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of out_realised_car and out_realised_deviation without their lineage."""
     counted = real.metering.groupby("battery_id").size()
     ways = list(ways_of_charging(real, executed))
     by_twin = _by_twin(workers, real, ways)
+    signed = signed_energy(real)
+    departed, held = deviations(real, executed, ways[0].problem)
     rows: list[dict[str, Any]] = []
     for way in ways:
+        fed_back = fed_back_price_eur(way.problem, way.came, spot)
         name, ends = way.name, state_at_the_end(way.problem, way.came)
         for battery, account in way.accounts.items():
             row = {"mode": name, "battery_id": battery, **_columns(account.realised)}
@@ -183,8 +193,11 @@ def _cars(workers: int, real: RealDay, executed: Executed) -> pd.DataFrame:
             row |= {f"{cause}_eur": account.causes[cause] for cause in CAUSES}
             row["wear_twin_eur"] = by_twin.get((way.came.mode, battery), (None,))[0]
             row["metered_slots"] = int(counted.get(battery, 0)) if name == FOLLOWED else 0
+            row["fed_back_price_eur"] = fed_back[battery]
+            row |= {**_NOT_SIGNED, **(signed.get(battery, {}) if name == FOLLOWED else {})}
+            row["scheduled_slots"] = held.get(battery, 0) if name == FOLLOWED else None
             rows.append({**row, **ends.get(battery, _AWAY)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), departed
 
 
 def _by_twin(workers: int, real: RealDay, ways: Sequence[Way]) -> TwinWear:
@@ -256,6 +269,9 @@ _MODE: Mapping[str, tuple[Mode | None, Mode]] = {
 """Whose batteries a way of charging begins with, and the name of its plan."""
 
 
+_NOT_SIGNED: Mapping[str, Any] = dict.fromkeys(
+    ("verified_slots", "verified_import_kwh", "verified_export_kwh")
+)
 _AWAY: Mapping[str, Any] = {"held_kwh": None, "at_plug": False, "left_utc": None, "left_target_kwh": None}
 
 

@@ -6,6 +6,7 @@ added with what they differ by. The rows of the settlement before stay as they a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -21,6 +22,7 @@ from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.logged import append
 from flows.mapping.meter_points import netted_cars
 from flows.mapping.past import FOLLOWED
+from flows.mapping.settled_energy import DayImbalance
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version, source_hash
@@ -31,22 +33,26 @@ from optimize.market.opening import FIGURES, Counted, opening
 from optimize.market.settlement import OwnerDay, settle
 from warehouse.rows import Scalar
 from warehouse.store import Guard
-from warehouse.zones import market_day_bounds
+from warehouse.zones import market_day_bounds, market_day_slots
 
 _WATT_HOUR = Decimal("0.001")
 _FIGURES = (
     "mode", "battery_id", "import_kwh", "export_kwh", "stored_kwh", "energy_cost_eur", "wear_eur",
-    "wear_twin_eur", "missed",
-    "metered_slots",
+    "wear_twin_eur", "missed", "metered_slots", "verified_slots", "verified_import_kwh",
+    "verified_export_kwh", "scheduled_slots", "fed_back_price_eur",
 )  # fmt: skip
 _WEAR = {"price": "wear_eur", "twin": "wear_twin_eur"}
 _PAID = ("fed_back", "bonus", "free", "compensation", "floor")
 _HEAD = (
     "settlement_id", "market_date", "zone", "sequence", "corrects", "battery_id", "contract_id",
     "contract_version", "contract_digest", "counted_against", "metered_slots", "realised_id", "code_version",
+    "verified_slots", "verified_import_kwh", "verified_export_kwh", "scheduled_slots",
 )  # fmt: skip
 _CORRECTIONS = ("owner_correction_eur", "grid_correction_eur")
-_PRIVATE = ("plugged_hours", "import_kwh", "export_kwh", "stored_more_kwh")
+_PRIVATE = (
+    "plugged_hours", "import_kwh", "export_kwh", "stored_more_kwh", "verified_import_kwh",
+    "verified_export_kwh",
+)  # fmt: skip
 
 
 @recorded("settle")
@@ -60,17 +66,25 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
         raise UsageError("[settle] contracts in v2g.toml names no contract: there is nothing to settle by")
     noted: list[dict[str, Any]] = []
     missing: list[str] = []
+    without = Counter[str]()
     for day in days:
         try:
             found = _Day.of(context, day)
             noted += _settled(context, found)
-            missing += found.unsettled
+            missing += [*found.unsettled, *found.without_imbalance]
+            without.update(found.imbalance.why[car] for car in found.contracts if car in found.imbalance.why)
         except (FlowsError, OptimizeError) as error:
             missing.append(f"{day} is not settled: {error}")
     return StageResult(
         stage="settle",
         status="degraded" if missing else "ok",
-        message="; ".join([f"{len(noted)} owner-days", *missing]),
+        message="; ".join(
+            [
+                f"{len(noted)} owner-days",
+                *missing,
+                *(f"no imbalance in {number} of them: {why}" for why, number in sorted(without.items())),
+            ]
+        ),
         exit_code=3 if missing else 0,
         tables={"settlement": noted},
     )
@@ -103,6 +117,7 @@ class _Day:
     account: Mapping[tuple[str, str], Mapping[str, Any]]
     contracts: Mapping[str, Contract]
     hours: Mapping[str, tuple[Decimal, Decimal]]
+    imbalance: DayImbalance
     unsettled: Sequence[str]
 
     @classmethod
@@ -124,10 +139,16 @@ class _Day:
                 netted = f"the meter of site {site} nets it with load or other cars"
                 why[car] = f"{netted}, which its account does not know"
         why |= _without_modes(cars, contracts) | _without_twin(cars, contracts)
+        why |= _without_price(cars, contracts)
         unsettled = [f"{day}: {car} is not settled: {reason}" for car, reason in sorted(why.items())]
         contracts = {car: one for car, one in contracts.items() if car not in why}
         if not contracts:
             raise NoAccountError("; ".join(unsettled))
+        followed = cars[cars["mode"] == FOLLOWED]
+        scheduled = {
+            str(car): None if pd.isna(number) else int(number)
+            for car, number in zip(followed["battery_id"], followed["scheduled_slots"], strict=True)
+        }
         cars = cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True)
         return cls(
             day=day,
@@ -136,6 +157,7 @@ class _Day:
             account={(row["battery_id"], row["mode"]): row for row in records(cars)},
             contracts=contracts,
             hours=_plugged_hours(context, day, list(contracts)),
+            imbalance=DayImbalance.of(known, zone, market_day_slots(day, zone), realised_id, scheduled),
             unsettled=unsettled,
         )
 
@@ -144,8 +166,20 @@ class _Day:
         """Hash of all that it depends on; an account made anew with the same figures is the same."""
         digests = sorted((name, one.digest) for name, one in self.contracts.items())
         hours = sorted((name, str(one), str(before)) for name, (one, before) in self.hours.items())
+        departed = sorted((name, str(eur)) for name, eur in self.imbalance.earned_eur.items())
         code = source_hash("optimize/market")
-        return hash_values([str(self.day), hash_frame(self.cars), digests, hours, code])
+        return hash_values([str(self.day), hash_frame(self.cars), digests, hours, departed, code])
+
+    @property
+    def without_imbalance(self) -> list[str]:
+        """Cars whose imbalance is missing though a contract speaks of it, or other slots have a price."""
+        lacking = {car for car, one in self.contracts.items() if one.imbalance_share is not None}
+        if self.imbalance.partly_priced:
+            lacking |= set(self.imbalance.unpriced)
+        return [
+            f"{self.day}: {car} is settled without imbalance: {self.imbalance.why[car]}"
+            for car in sorted(lacking & set(self.contracts) & set(self.imbalance.why))
+        ]
 
     def counted(self, battery: str) -> Counted:
         """A car's day, as its account and its sessions tell it, settled."""
@@ -164,8 +198,13 @@ class _Day:
             )
         }
         stated |= {name: stated[name].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")}
-        day = OwnerDay(hours=hours, hours_before=before, missed=int(came["missed"]), **stated)
         contract = self.contracts[battery]
+        if contract.share_of_price_fed_back:
+            stated["fed_back_price_eur"] = in_decimals([came["fed_back_price_eur"]])[0]
+        departed = self.imbalance.earned_eur.get(battery)
+        day = OwnerDay(
+            hours=hours, hours_before=before, missed=int(came["missed"]), imbalance_eur=departed, **stated
+        )
         return Counted(contract=contract, day=day, settled=settle(contract, day))
 
     def modes(self, battery: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -185,6 +224,14 @@ def _without_twin(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dict
     silent = set(cars.loc[cars["wear_twin_eur"].isna(), "battery_id"].astype(str))
     asked = [car for car, one in contracts.items() if one.wear == "twin" and car in silent]
     return dict.fromkeys(asked, "its contract counts wear by the twin, which has no answer for the day")
+
+
+def _without_price(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dict[str, str]:
+    """Cars whose contract passes a share of the day-ahead price on, which their account does not know."""
+    lacks = cars["fed_back_price_eur"].isna() & (cars["mode"] == FOLLOWED)
+    silent = set(cars.loc[lacks, "battery_id"].astype(str))
+    asked = [car for car, one in contracts.items() if one.share_of_price_fed_back and car in silent]
+    return dict.fromkeys(asked, "its contract pays a share of the day-ahead price, which its account lacks")
 
 
 def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
@@ -230,6 +277,7 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
         "import_kwh": float(day.import_kwh),
         "export_kwh": float(day.export_kwh),
         "stored_more_kwh": round(float(came["stored_kwh"]) - float(other["stored_kwh"]), 3),
+        **{name: _number(came[name]) for name in ("verified_import_kwh", "verified_export_kwh")},
     }
     return {
         "battery_id": battery,
@@ -238,10 +286,20 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
         "contract_digest": contract.digest,
         "counted_against": contract.against,
         "metered_slots": int(came["metered_slots"]),
+        **{name: _whole(came[name]) for name in ("verified_slots", "scheduled_slots")},
         **(dict.fromkeys(_PRIVATE) if contract.privacy == "totals" else fields),
         "theta": None if settled.theta is None else float(settled.theta),
         **{name: float(getattr(settled, name)) for name in FIGURES},
+        "imbalance_eur": _number(settled.imbalance_eur),
     }
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _whole(value: Any) -> int | None:
+    return None if pd.isna(value) else int(value)
 
 
 def _corrected(rows: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
@@ -294,7 +352,14 @@ def _shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
         "theta",
         "owner_share_eur",
     ]
-    columns += ["wear_eur", "owner_eur", "grid_eur", "owner_correction_eur", "grid_correction_eur"]
+    columns += [
+        "imbalance_eur",
+        "wear_eur",
+        "owner_eur",
+        "grid_eur",
+        "owner_correction_eur",
+        "grid_correction_eur",
+    ]
     stated = rows[columns].assign(
         paid_eur=rows[[f"{name}_eur" for name in _PAID]].sum(axis=1).round(2),
         market_date=rows["market_date"].astype(str),

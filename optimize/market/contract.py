@@ -17,6 +17,7 @@
 
     [pay]
     eur_per_kwh_fed_back = 0.05       # metered at the plug
+    share_of_price_fed_back = 0.4     # and of the day-ahead price of its quarter-hour; below 0 it counts as 0
 
     [bonus]                           # for being plugged in; of a month
     eur_per_hour = 0.24
@@ -35,6 +36,9 @@
     against = "uncontrolled"          # what Π and C_deg are counted against; or "ordered"
     wear_floor = true                 # what the owner gets in all is never below C_deg; false if absent
     wear = "twin"                     # C_deg by the battery's twin for the day as driven; "price" if absent
+
+    [imbalance]                       # what departing from the schedule costs or earns
+    owner_share = 0.0                 # the owner's; the rest, and all of it if absent, is the operator's
 
     [privacy]
     mode = "full"                     # "totals": energies and hours are not kept with the settlement
@@ -58,7 +62,7 @@ NOTHING = Decimal(0)
 Against = Literal["uncontrolled", "ordered"]
 _KEYS = (
     "format", "id", "version", "currency", "from", "until", "batteries", "limits", "guarantee",
-    "pay", "bonus", "free", "share", "privacy",
+    "pay", "bonus", "free", "share", "imbalance", "privacy",
 )  # fmt: skip
 
 
@@ -90,7 +94,10 @@ class Free:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """A contract in one version; batteries None: all that no other names. digest: SHA-256 of its text."""
+    """A contract in one version; batteries None: all that no other names. digest: SHA-256 of its text.
+
+    imbalance_share: the owner's; None where the contract does not speak of imbalance.
+    """
 
     file: str
     text: str
@@ -105,6 +112,7 @@ class Contract:
     v2g_kwh_per_month: Decimal | None
     compensation_eur: Decimal
     eur_per_kwh_fed_back: Decimal
+    share_of_price_fed_back: Decimal
     bonus: Bonus | None
     free: Free | None
     rule: Literal["fixed", "after_wear"]
@@ -112,6 +120,7 @@ class Contract:
     against: Against
     wear_floor: bool
     wear: Literal["price", "twin"]
+    imbalance_share: Decimal | None
     privacy: Literal["full", "totals"]
 
     def holds_on(self, day: dt.date) -> bool:
@@ -133,6 +142,7 @@ def read_contract(text: str, file: str) -> Contract:
         raise root.error("version", "must be a whole number")
     first, last = root.in_force()
     limits, share = _Part(root, "limits"), _Part(root, "share", needed=True)
+    pay = _Part(root, "pay")
     contract = Contract(
         file=file,
         text=text,
@@ -146,7 +156,8 @@ def read_contract(text: str, file: str) -> Contract:
         v2g_kwh_per_day=limits.amount_or_none("v2g_kwh_per_day"),
         v2g_kwh_per_month=limits.amount_or_none("v2g_kwh_per_month"),
         compensation_eur=_alone(root, "guarantee", "compensation_eur"),
-        eur_per_kwh_fed_back=_alone(root, "pay", "eur_per_kwh_fed_back"),
+        eur_per_kwh_fed_back=pay.amount("eur_per_kwh_fed_back"),
+        share_of_price_fed_back=pay.table.share("share_of_price_fed_back", "0"),
         bonus=_bonus(root),
         free=_free(root),
         rule=cast("Literal['fixed', 'after_wear']", share.table.one_of("rule", ("fixed", "after_wear"))),
@@ -154,9 +165,11 @@ def read_contract(text: str, file: str) -> Contract:
         against=cast("Against", share.table.one_of("against", ("uncontrolled", "ordered"), "uncontrolled")),
         wear_floor=share.table.flag("wear_floor", default=False),
         wear=cast("Literal['price', 'twin']", share.table.one_of("wear", ("price", "twin"), "price")),
+        imbalance_share=_imbalance(root),
         privacy=_privacy(root),
     )
     limits.table.refuse_rest()
+    pay.table.refuse_rest()
     share.table.refuse_rest()
     return contract
 
@@ -235,6 +248,15 @@ def _free(root: Table) -> Free | None:
     )
     part.table.refuse_rest()
     return free
+
+
+def _imbalance(root: Table) -> Decimal | None:
+    if "imbalance" not in root:
+        return None
+    part = _Part(root, "imbalance")
+    owner = part.table.share("owner_share")
+    part.table.refuse_rest()
+    return owner
 
 
 def _privacy(root: Table) -> Literal["full", "totals"]:

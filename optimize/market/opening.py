@@ -17,11 +17,17 @@ from optimize.errors import BillError
 from optimize.market.contract import NOTHING, Contract
 from optimize.market.settlement import OwnerDay, Settlement, settle
 
-PRIVATE = ("import_kwh", "export_kwh", "hours", "hours_before")
+PRIVATE = ("import_kwh", "export_kwh", "hours", "hours_before", "fed_back_price_eur")
 FIGURES = (
     "total_eur", "owner_share_eur", "grid_share_eur", "fed_back_eur", "bonus_eur", "free_eur",
     "compensation_eur", "floor_eur", "wear_eur", "owner_eur", "grid_eur",
+    "owner_imbalance_eur", "grid_imbalance_eur",
 )  # fmt: skip
+_LATER: Mapping[str, str | None] = {"fed_back_price_eur": "0", "imbalance_eur": None}
+_LATER_FIGURES = ("owner_imbalance_eur", "grid_imbalance_eur")
+"""What openings of before it was settled do not tell: they were settled without it."""
+_MAY_LACK = frozenset({"imbalance_eur"})
+"""Inputs that may be null: what rests on them was not settled."""
 _INPUTS = tuple(one.name for one in fields(OwnerDay))
 _NEED_PRIVATE = ("fed_back_eur", "bonus_eur", "free_eur")
 
@@ -39,7 +45,8 @@ def opening(head: Mapping[str, Any], counted: Counted | None) -> str:
     """The line of a settled day. head: ids, corrections; counted: None where it is taken back."""
     inputs: dict[str, str | None] | None = None
     if counted is not None:
-        inputs = {name: str(getattr(counted.day, name)) for name in _INPUTS}
+        told = {name: getattr(counted.day, name) for name in _INPUTS}
+        inputs = {name: None if value is None else str(value) for name, value in told.items()}
         if counted.contract.privacy == "totals":
             inputs |= dict.fromkeys(PRIVATE)
     said = {**head, "figures": figures(None if counted is None else counted.settled), "inputs": inputs}
@@ -55,38 +62,43 @@ def figures(settled: Settlement | None) -> dict[str, str]:
 def disagreements(said: Mapping[str, Any], contract: Contract) -> list[str]:
     """What of an opening does not follow from its contract and inputs; raises BillError where it is none."""
     stated, inputs = said.get("figures"), said.get("inputs")
+    if isinstance(stated, Mapping):
+        stated = {**dict.fromkeys(_LATER_FIGURES, "0.00"), **stated}
     if not isinstance(stated, Mapping) or set(stated) != set(FIGURES):
         raise BillError("it does not tell its figures")
     if inputs is None:
         return _differing(stated, figures(None))
+    quiet = contract.privacy == "totals"
+    if isinstance(inputs, Mapping):
+        inputs = {**_LATER, **(dict.fromkeys(_LATER) if quiet else {}), **inputs}
     if not isinstance(inputs, Mapping) or set(inputs) != set(_INPUTS):
         raise BillError("it does not tell what it was counted from")
-    quiet = contract.privacy == "totals"
-    if any((value is None) != (quiet and name in PRIVATE) for name, value in inputs.items()):
+    needed = {name: value for name, value in inputs.items() if name not in _MAY_LACK}
+    if any((value is None) != (quiet and name in PRIVATE) for name, value in needed.items()):
         raise BillError(f"what it was counted from does not fit the privacy of {contract.file}")
     try:
         values = {name: Decimal("0" if value is None else str(value)) for name, value in inputs.items()}
+        unknown = dict.fromkeys(name for name in _MAY_LACK if inputs[name] is None)
         paid = {name: Decimal(str(stated[name])) for name in FIGURES}
     except InvalidOperation as error:
         raise BillError("a figure is no number") from error
     if not all(value.is_finite() for value in (*values.values(), *paid.values())):
         raise BillError("a figure is no number")
-    again = settle(contract, OwnerDay(**{**values, "missed": int(values["missed"])}))  # type: ignore[arg-type]
+    again = settle(contract, OwnerDay(**{**values, **unknown, "missed": int(values["missed"])}))  # type: ignore[arg-type]
     return _differing(stated, figures(again)) if not quiet else _of_totals(contract, again, paid)
 
 
 def _of_totals(contract: Contract, again: Settlement, paid: Mapping[str, Decimal]) -> list[str]:
     """What can be counted again without energies and hours: the share, compensation, floor and the sums."""
-    got = (
-        again.owner_share_eur + again.compensation_eur + sum((paid[name] for name in _NEED_PRIVATE), NOTHING)
-    )
+    payments = again.compensation_eur + sum((paid[name] for name in _NEED_PRIVATE), NOTHING)
+    got = again.owner_share_eur + payments + again.owner_imbalance_eur
     floor = max(NOTHING, again.wear_eur - got) if contract.wear_floor else NOTHING
     counted = {name: getattr(again, name) for name in FIGURES} | {name: paid[name] for name in _NEED_PRIVATE}
-    payments = got - again.owner_share_eur + floor
+    payments += floor
     counted |= {
         "floor_eur": floor,
-        "owner_eur": again.owner_share_eur + payments - again.wear_eur,
-        "grid_eur": again.grid_share_eur - payments,
+        "owner_eur": again.owner_share_eur + payments + again.owner_imbalance_eur - again.wear_eur,
+        "grid_eur": again.grid_share_eur - payments + again.grid_imbalance_eur,
     }
     return [f"{name} is {paid[name]}, not {counted[name]}" for name in FIGURES if paid[name] != counted[name]]
 

@@ -5,12 +5,15 @@ Of one car and day, all against what the contract names (this car uncontrolled, 
     Π = what it cost less in energy            C_deg = what it wore more (below 0 where it was spared)
     owner's share = θ·Π, or C_deg + θ·(Π − C_deg); the operator's is the rest of Π
     payments = fed back + bonus + free charging + compensation + up to the wear floor, operator to owner
-    Π_owner = share + payments − C_deg         Π_grid = rest − payments        (both sum to Π − C_deg)
+    imbalance = what departing from the schedule earned, at the imbalance price; below 0 what it cost
+    Π_owner = share + payments + owner's part of imbalance − C_deg
+    Π_grid = rest − payments + the other part of imbalance       (both sum to Π + imbalance − C_deg)
 
-Π and each payment are rounded to the cent once, half away from zero; the shares are cents of Π by largest
-remainder, the owner's first among equals. The bonus of a day is what the month has earned with it less what
-it had without, so that days sum to the month. What the battery holds more or less when the day ends is
-reported in kWh and is no money in it.
+Fed back is paid by the kWh, and by a share of the day-ahead price of its quarter-hour. Where imbalance is not
+known it is in neither, and said to be missing. Π, imbalance and each payment are rounded to the cent once,
+half away from zero; the shares are cents of Π by largest remainder, the owner's first among equals. The bonus
+of a day is what the month has earned with it less what it had without, so that days sum to the month. What
+the battery holds more or less when the day ends is reported in kWh and is no money in it.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ class OwnerDay:
 
     energy_cost_eur, wear_eur: as it was; other_…: of what it is counted against. hours: plugged in that day;
     hours_before: of its month before it. missed: departures with less than was promised.
+    fed_back_price_eur: Σ of kWh fed back times the day-ahead price of their quarter-hour, below 0 as 0.
+    imbalance_eur: earned by departing from the schedule, None where it is not known.
     """
 
     import_kwh: Decimal
@@ -41,11 +46,16 @@ class OwnerDay:
     hours: Decimal
     hours_before: Decimal
     missed: int
+    fed_back_price_eur: Decimal = NOTHING
+    imbalance_eur: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """€ to the cent; theta: the owner's part of Π, as found where the rule finds it, None if Π is 0."""
+    """€ to the cent; theta: the owner's part of Π, as found where the rule finds it, None if Π is 0.
+
+    imbalance_eur: None where it is not known; both parts of it are 0 then.
+    """
 
     total_eur: Decimal
     theta: Decimal | None
@@ -57,6 +67,9 @@ class Settlement:
     compensation_eur: Decimal
     floor_eur: Decimal
     wear_eur: Decimal
+    imbalance_eur: Decimal | None
+    owner_imbalance_eur: Decimal
+    grid_imbalance_eur: Decimal
 
     @property
     def paid_eur(self) -> Decimal:
@@ -67,17 +80,17 @@ class Settlement:
     @property
     def owner_eur(self) -> Decimal:
         """Π_owner."""
-        return self.owner_share_eur + self.paid_eur - self.wear_eur
+        return self.owner_share_eur + self.paid_eur + self.owner_imbalance_eur - self.wear_eur
 
     @property
     def grid_eur(self) -> Decimal:
         """Π_grid."""
-        return self.grid_share_eur - self.paid_eur
+        return self.grid_share_eur - self.paid_eur + self.grid_imbalance_eur
 
 
 def settle(contract: Contract, day: OwnerDay) -> Settlement:
-    """The day by the contract; raises BillError for energies or hours below 0."""
-    for name in ("import_kwh", "export_kwh", "hours", "hours_before"):
+    """The day by the contract; raises BillError for energies, hours or what was fed back for below 0."""
+    for name in ("import_kwh", "export_kwh", "hours", "hours_before", "fed_back_price_eur"):
         if getattr(day, name) < 0:
             raise BillError(f"{name} is {getattr(day, name)}, below 0")
     total = to_cent(day.other_energy_cost_eur - day.energy_cost_eur)
@@ -89,7 +102,10 @@ def settle(contract: Contract, day: OwnerDay) -> Settlement:
         theta = owner / total if total else None
     owner_share, grid_share = in_cents(total, (owner, total - owner))
     bonus, free = contract.bonus, contract.free
-    fed_back = to_cent(contract.eur_per_kwh_fed_back * day.export_kwh)
+    fed_back = to_cent(
+        contract.eur_per_kwh_fed_back * day.export_kwh
+        + contract.share_of_price_fed_back * day.fed_back_price_eur
+    )
     earned = NOTHING
     if bonus is not None:
         earned = to_cent(bonus.earned(day.hours_before + day.hours)) - to_cent(bonus.earned(day.hours_before))
@@ -97,7 +113,10 @@ def settle(contract: Contract, day: OwnerDay) -> Settlement:
     if free is not None and day.hours >= free.min_hours:
         paid_back = to_cent(min(day.import_kwh, free.kwh_per_day) * free.eur_per_kwh)
     compensation = to_cent(contract.compensation_eur * day.missed)
-    got = owner_share + fed_back + earned + paid_back + compensation
+    departed = None if day.imbalance_eur is None else to_cent(day.imbalance_eur)
+    borne = (contract.imbalance_share or NOTHING) * (departed or NOTHING)
+    owners, operators = in_cents(departed or NOTHING, (borne, (departed or NOTHING) - borne))
+    got = owner_share + fed_back + earned + paid_back + compensation + owners
     return Settlement(
         total_eur=total,
         theta=theta,
@@ -109,6 +128,9 @@ def settle(contract: Contract, day: OwnerDay) -> Settlement:
         compensation_eur=compensation,
         floor_eur=max(NOTHING, wear - got) if contract.wear_floor else NOTHING,
         wear_eur=wear,
+        imbalance_eur=departed,
+        owner_imbalance_eur=owners,
+        grid_imbalance_eur=operators,
     )
 
 

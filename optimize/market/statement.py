@@ -14,6 +14,7 @@ from optimize.errors import BillError
 from optimize.market.contract import NOTHING
 
 PAYMENTS = ("fed_back_eur", "bonus_eur", "free_eur", "compensation_eur", "floor_eur")
+_IMBALANCE = "owner_imbalance_eur"
 _FIGURES = ("total_eur", "owner_share_eur", *PAYMENTS, "wear_eur", "owner_eur")
 _QUANTITIES = {"import_kwh": "import_kwh", "export_kwh": "export_kwh", "plugged_hours": "hours"}
 _CONTRACT = ("contract_id", "contract_version", "contract_digest")
@@ -25,9 +26,10 @@ def owner_month(
     """The money and energy of a car's month, as plain values; money is text with two decimals.
 
     openings: what entries of the log say (`optimize.market.opening`), in the log's order. month: its first
-    day. `days` holds a row for each settled day, `money` their sums in €: `received_eur` is share and
-    payments together, `owner_eur` that less wear. Energies (kWh) and hours are None where a contract of the
-    month keeps totals alone. Raises BillError where an entry cannot be read.
+    day. `days` holds a row for each settled day, `money` their sums in €: `received_eur` is share, payments
+    and the owner's part of imbalance together, `owner_eur` that less wear. `without_imbalance` names the days
+    of which it is not known. Energies (kWh) and hours are None where a contract of the month keeps totals
+    alone. Raises BillError where an entry cannot be read.
     """
     newest: dict[dt.date, Mapping[str, Any]] = {}
     try:
@@ -35,25 +37,32 @@ def owner_month(
             day = dt.date.fromisoformat(one["market_date"])
             if (one["battery_id"], one["zone"]) == (battery_id, zone) and day.replace(day=1) == month:
                 newest[day] = one
-        days = [_day(newest[day]) for day in sorted(newest) if newest[day]["inputs"] is not None]
+        # Statements of before imbalance was settled are summed as they were.
+        told = any(_IMBALANCE in one["figures"] for one in newest.values())
+        days = [_day(newest[day], told) for day in sorted(newest) if newest[day]["inputs"] is not None]
+        names = (*_FIGURES, "received_eur", *([_IMBALANCE] if told else []))
         contracts = {one["contract_digest"]: {name: one[name] for name in _CONTRACT} for one in days}
-        return {
+        said = {
             "battery_id": battery_id,
             "zone": zone,
             "month": f"{month:%Y-%m}",
             "contracts": list(contracts.values()),
-            "money": {name: f"{_sum(days, name):.2f}" for name in (*_FIGURES, "received_eur")},
+            "money": {name: f"{_sum(days, name):.2f}" for name in names},
             "energy": {name: _total(days, name) for name in _QUANTITIES},
             "missed_departures": sum(one["missed"] for one in days),
             "days": days,
         }
+        if told:
+            said["without_imbalance"] = [one["market_date"] for one in days if not one["imbalance_known"]]
+        return said
     except (KeyError, TypeError, ValueError, InvalidOperation) as error:
         raise BillError(f"an entry is not that of a settled day: {error!r}") from error
 
 
-def _day(said: Mapping[str, Any]) -> dict[str, Any]:
-    figures, inputs = said["figures"], said["inputs"]
-    received = sum((Decimal(figures[name]) for name in ("owner_share_eur", *PAYMENTS)), NOTHING)
+def _day(said: Mapping[str, Any], told: bool) -> dict[str, Any]:
+    figures, inputs = {_IMBALANCE: "0.00", **said["figures"]}, said["inputs"]
+    known = inputs.get("imbalance_eur") is not None
+    received = sum((Decimal(figures[name]) for name in ("owner_share_eur", *PAYMENTS, _IMBALANCE)), NOTHING)
     return {
         "market_date": said["market_date"],
         "sequence": int(said["sequence"]),
@@ -64,6 +73,7 @@ def _day(said: Mapping[str, Any]) -> dict[str, Any]:
         "received_eur": f"{received:.2f}",
         **{name: inputs[source] for name, source in _QUANTITIES.items()},
         "missed": int(inputs["missed"]),
+        **({_IMBALANCE: figures[_IMBALANCE], "imbalance_known": known} if told else {}),
     }
 
 

@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.ledger [--cars 1000] [--days 100]
 
-Accounts are written at random; settling, logging, exporting and verifying are those of the commands.
+Accounts are written at random, with 32 quarter-hours a car and day that departed from the schedule, and
+imbalance prices; settling, logging, exporting and verifying are those of the commands.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ import numpy as np
 import pandas as pd
 
 from flows.stages import Context
+from flows.stages.check import check
+from flows.stages.ingest import ingest
 from flows.stages.ledger import export_ledger, make_key, verify_ledger
 from flows.stages.settle import settle_days
 from flows.workspace import Workspace
 from tests.benchmarks.data import benchmark_parser
 from warehouse.contracts import table_contract
+from warehouse.zones import market_day_slots
 
 FIRST = date(2026, 1, 1)
+DEPARTED = 32
 _CONTRACT = """format = 1
 id = "shared"
 version = 1
@@ -32,6 +37,9 @@ from = 2026-01-01
 batteries = "all"
 [pay]
 eur_per_kwh_fed_back = 0.05
+share_of_price_fed_back = 0.3
+[imbalance]
+owner_share = 0.25
 [bonus]
 eur_per_hour = 0.24
 cap_eur_per_month = 60.0
@@ -93,8 +101,10 @@ def _accounts(folder: Path, cars: int, days: int) -> Workspace:
         frames = {
             "out_realised": _filled("out_realised", pd.DataFrame([head])),
             "out_realised_car": _filled("out_realised_car", _cars(rng, cars).assign(**head)),
+            "out_realised_deviation": _deviations(rng, cars, day).assign(**head),
         }
         workspace.warehouse.write(frames)
+    _imbalance_prices(Workspace.open(folder), rng, days)
     return Workspace.open(folder)
 
 
@@ -111,7 +121,41 @@ def _cars(rng: np.random.Generator, cars: int) -> pd.DataFrame:
         wear_eur=rng.uniform(0, 1, size),
         missed=0,
         metered_slots=96,
+        scheduled_slots=96,
+        fed_back_price_eur=rng.uniform(0, 2, size),
     )
+
+
+def _deviations(rng: np.random.Generator, cars: int, day: date) -> pd.DataFrame:
+    slots = market_day_slots(day, "DE-LU")[:DEPARTED]
+    size = cars * DEPARTED
+    return pd.DataFrame(
+        {
+            "battery_id": np.repeat([f"car-{number:05d}" for number in range(cars)], DEPARTED),
+            "interval_start_utc": np.tile(slots, cars),
+            "scheduled_kwh": rng.normal(0, 1, size),
+            "metered_kwh": rng.normal(0, 1, size),
+        }
+    )
+
+
+def _imbalance_prices(workspace: Workspace, rng: np.random.Generator, days: int) -> None:
+    slots = pd.date_range(
+        pd.Timestamp(FIRST, tz="Europe/Berlin").tz_convert("UTC"), periods=96 * days, freq="15min"
+    )
+    file = workspace.root / "imbalance.csv"
+    prices = rng.normal(0.1, 0.1, (2, len(slots)))
+    pd.DataFrame(
+        {
+            "zone": "DE-LU", "interval_start_utc": slots.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "resolution_minutes": 15, "price_eur_per_kwh": prices[0], "short_price_eur_per_kwh": prices[1],
+        }
+    ).to_csv(file, index=False)  # fmt: skip
+    context = Context.of(
+        workspace, datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(days=days + 1)
+    )
+    ingest(context, "imbalance_prices", [file])
+    check(context)
 
 
 def _filled(table: str, frame: pd.DataFrame) -> pd.DataFrame:

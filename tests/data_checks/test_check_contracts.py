@@ -13,6 +13,7 @@ from tests.warehouse.builders import (
     chargers,
     co2,
     fleet,
+    imbalance_prices,
     ingested,
     metering,
     prices,
@@ -55,7 +56,7 @@ GOOD = {
     "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
     "metering": metering(quarters=10), "soc_power": soc_power(),
     "chargers": chargers(), "site_load": site_load(quarters=4), "co2": co2(),
-    "site_limits": site_limits(quarters=4), "awards": awards(blocks=3),
+    "site_limits": site_limits(quarters=4), "awards": awards(blocks=3), "imbalance_prices": imbalance_prices(),
 }  # fmt: skip
 
 

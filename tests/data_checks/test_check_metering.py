@@ -132,6 +132,15 @@ def test_a_short_file_in_wh_is_asked_about_too(quarters):
     assert report.quarantine["reason"].str.contains("Wh, not kWh?", regex=False).all()
 
 
+def test_a_refused_signed_value_is_named_and_costs_no_other():
+    frame = metering(quarters=4).assign(signature=["verified", "refused", None, "unverified"])
+    frame = frame.assign(signature_note=[None, "record 2: changed", None, "no key"], meter_id="M1")
+    report = check_frame("metering", ingested("metering", frame), context())
+    assert report.quarantine["rule"].tolist() == ["signature"]
+    assert report.quarantine["reason"].tolist() == ["the signed value is refused: record 2: changed"]
+    assert len(report.good) == 3
+
+
 def test_a_person_may_let_in_what_a_plug_is_said_not_to_pass():
     frame = with_cell("import_kwh", 4.0)
     rows = ingested("metering", frame)

@@ -101,6 +101,7 @@ GIVEN = {
     "site_limits": hourly(DAY, 1, "import_limit_kw", 9.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 0.3, zone=ZONE),
     "awards": awards(0.002),
+    "imbalance_prices": hourly(DAY, 1, "price_eur_per_kwh", 0.2, zone=ZONE),
 }
 HOSTILE = {
     "prices": price_rows(DAY - timedelta(days=7), 9, spread=-0.4),
@@ -117,6 +118,7 @@ HOSTILE = {
     "site_limits": hourly(DAY, 1, "import_limit_kw", 0.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 2.0, zone=ZONE),
     "awards": awards(0.009),
+    "imbalance_prices": hourly(DAY, 1, "price_eur_per_kwh", 0.9, zone=ZONE),
 }
 
 
@@ -171,6 +173,7 @@ def test_what_comes_later_changes_nothing_in_any_stage(tmp_path: Path) -> None:
         put(then, dataset, GIVEN[dataset])
     check(Context.of(then, AS_OF))
     put(then, "metering", GIVEN["metering"], as_of=OVER)
+    put(then, "imbalance_prices", GIVEN["imbalance_prices"], as_of=OVER)
     check(Context.of(then, OVER))
     now = Workspace.open(Path(shutil.copytree(tmp_path / "then", tmp_path / "now")) / "depot")
     for dataset, rows in HOSTILE.items():
@@ -187,3 +190,4 @@ def test_what_comes_later_changes_nothing_in_any_stage(tmp_path: Path) -> None:
     assert pages_again == pages
     assert len(pages) == 4, "two cars' pages, the day's, and the schedule"
     assert all(len(tables[name]) for name in ("out_forecast", "out_settlement", "out_ledger"))
+    assert tables["out_settlement"]["imbalance_eur"].notna().any(), "its prices were used"

@@ -62,7 +62,9 @@ def test_a_month_sums_what_its_days_were_settled_to(depot: Workspace, tmp_path: 
     hours = sum(row["plugged_hours"] for row in days)
     assert said["energy"]["plugged_hours"] == pytest.approx(hours, abs=1e-3)
     assert said["not_settled"] == {}
+    assert said["without_imbalance"] == [f"{DAY}", f"{NEXT}"]
     text = page.read_text(encoding="utf-8")
+    assert "On 2 days nothing is known of what departing from the schedule" in text
     for amount in said["money"].values():
         assert f"<td>{amount}</td>" in text
     health = said["battery"]["health"]

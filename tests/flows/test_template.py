@@ -16,7 +16,7 @@ from flows.stages.ingest import INGEST_ORDER, ingest
 from flows.workspace import Workspace
 from tests.flows.conftest import ZONE
 from tests.flows.test_cli import Run, run  # noqa: F401 a fixture
-from warehouse.contracts import DATASETS, core_contract
+from warehouse.contracts import DATASETS, core_contract, file_contract
 from warehouse.sources import read_source
 from warehouse.sources.template import described, template
 
@@ -44,7 +44,7 @@ def test_each_template_is_let_in_as_it_stands_and_nothing_is_said_against_it(tmp
 def test_a_template_says_all_that_the_contract_knows(dataset: str) -> None:
     text = template(dataset, NOW)
     comments = [line for line in text.splitlines() if line.startswith("#")]
-    for column in DATASETS[dataset]:
+    for column in file_contract(dataset):
         (line,) = [one for one in comments if one.startswith((f"# {column.name}:", f"# {column.name} ["))]
         assert column.description in line
         assert ("may be left out" in line) is column.nullable
@@ -52,7 +52,7 @@ def test_a_template_says_all_that_the_contract_knows(dataset: str) -> None:
         assert column.nullable or column.example is not None
         if column.unit not in ("", "1"):
             assert f"[{column.unit}]" in line
-    assert [stated["column"] for stated in described(dataset)] == list(DATASETS[dataset].names)
+    assert [stated["column"] for stated in described(dataset)] == list(file_contract(dataset).names)
 
 
 @pytest.mark.parametrize("dataset", list(DATASETS))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ from hypothesis import strategies as st
 from optimize.errors import BillError, TermsError
 from optimize.market.bill import to_cent
 from optimize.market.contract import Contract, contracts_by_battery, read_contract
+from optimize.market.opening import Counted, disagreements, opening
 from optimize.market.settlement import OwnerDay, Settlement, in_cents, settle
+from optimize.market.statement import owner_month
 from tests.optimize.market_books import shipped_contract as shipped
 
 HEAD = 'format = 1\nid = "x"\nversion = 3\ncurrency = "EUR"\nfrom = 2026-01-01\nbatteries = ["A", "B"]\n'
@@ -25,11 +30,11 @@ def contract(text: str) -> Contract:
     return read_contract(text, "a contract.toml")
 
 
-def a_day(**changes: str | int) -> OwnerDay:
+def a_day(**changes: Any) -> OwnerDay:
     names = ("import_kwh", "export_kwh", "energy_cost_eur", "wear_eur", "other_energy_cost_eur")
     names += ("other_wear_eur", "hours", "hours_before")
     values = {name: Decimal(str(changes.pop(name, 0))) for name in names}
-    return OwnerDay(**values, missed=int(changes.pop("missed", 0)), **changes)  # type: ignore[arg-type]
+    return OwnerDay(**values, missed=int(changes.pop("missed", 0)), **changes)
 
 
 def month(terms: Contract, hours: list[float]) -> list[Settlement]:
@@ -102,6 +107,35 @@ def test_energy_fed_back_and_missed_departures_are_paid() -> None:
     )  # fmt: skip
 
 
+def test_a_share_of_the_day_ahead_price_is_paid_with_the_price_by_the_kwh() -> None:
+    # 7.3 kWh · 0.05 = 0.365; 0.4 · 1.4563 (Σ kWh·price) = 0.58252: together 0.94752 → 0.95.
+    terms = contract(FIXED + "[pay]\neur_per_kwh_fed_back = 0.05\nshare_of_price_fed_back = 0.4\n")
+    one = settle(terms, a_day(export_kwh="7.3", fed_back_price_eur=Decimal("1.4563")))
+    assert (one.fed_back_eur, one.owner_eur, one.grid_eur) == (
+        Decimal("0.95"), Decimal("0.95"), Decimal("-0.95"),
+    )  # fmt: skip
+    assert settle(contract(FIXED), a_day(fed_back_price_eur=Decimal(9))).fed_back_eur == 0
+    with pytest.raises(BillError, match="fed_back_price_eur is -1, below 0"):
+        settle(terms, a_day(fed_back_price_eur=Decimal(-1)))
+
+
+def test_imbalance_is_the_operators_unless_the_contract_shares_it() -> None:
+    day = a_day(other_energy_cost_eur="2", imbalance_eur=Decimal("-0.335"))
+    alone = settle(contract(FIXED), day)  # −0.335 → −0.34; Π 2.00: 1.20 and 0.80
+    assert (alone.owner_eur, alone.grid_eur, alone.imbalance_eur) == (
+        Decimal("1.20"), Decimal("0.46"), Decimal("-0.34"),
+    )  # fmt: skip
+    # 0.25 of −0.34 is −0.085, the rest −0.255: floors −0.09 and −0.26, the cent to the owner.
+    shared = settle(contract(FIXED + "[imbalance]\nowner_share = 0.25\n"), day)
+    assert (shared.owner_imbalance_eur, shared.grid_imbalance_eur) == (Decimal("-0.08"), Decimal("-0.26"))
+    # The wear floor holds against it as against all else.
+    floor = FIXED + "wear_floor = true\n[imbalance]\nowner_share = 1.0\n"
+    kept = settle(contract(floor), a_day(wear_eur="0.10", imbalance_eur=Decimal("-3")))
+    assert (kept.owner_eur, kept.floor_eur, kept.grid_eur) == (0, Decimal("3.10"), Decimal("-3.10"))
+    unknown = settle(contract(floor), a_day(wear_eur="0.10"))
+    assert unknown.imbalance_eur is None and unknown.owner_imbalance_eur == unknown.grid_imbalance_eur == 0
+
+
 def random_day(rng: np.random.Generator) -> tuple[Contract, OwnerDay]:
     theta = f"{rng.uniform(0, 1):.{int(rng.integers(0, 5))}f}"
     text = HEAD + f'[share]\nrule = "{rng.choice(["fixed", "after_wear"])}"\ntheta = {theta}\n'
@@ -111,6 +145,9 @@ def random_day(rng: np.random.Generator) -> tuple[Contract, OwnerDay]:
         text += f"cap_eur_per_month = {rng.uniform(0, 90):.2f}\n"
     if rng.random() < 0.5:
         text += f"[pay]\neur_per_kwh_fed_back = {rng.uniform(0, 0.3):.4f}\n"
+        text += f"share_of_price_fed_back = {rng.uniform(0, 1):.3f}\n" if rng.random() < 0.5 else ""
+    if rng.random() < 0.5:
+        text += f"[imbalance]\nowner_share = {rng.uniform(0, 1):.3f}\n"
     money = {
         name: repr(float(rng.normal(0, 3)))
         for name in ("energy_cost_eur", "wear_eur", "other_energy_cost_eur", "other_wear_eur")
@@ -119,7 +156,12 @@ def random_day(rng: np.random.Generator) -> tuple[Contract, OwnerDay]:
         name: repr(float(rng.uniform(0, most)))
         for name, most in (("import_kwh", 60), ("export_kwh", 40), ("hours", 24), ("hours_before", 700))
     }
-    return contract(text), a_day(**money, **amounts, missed=int(rng.integers(0, 3)))
+    known = rng.random() < 0.8
+    terms: dict[str, Any] = {
+        "fed_back_price_eur": Decimal(repr(float(rng.uniform(0, 8)))),
+        "imbalance_eur": Decimal(repr(float(rng.normal(0, 2)))) if known else None,
+    }
+    return contract(text), a_day(**money, **amounts, **terms, missed=int(rng.integers(0, 3)))
 
 
 def test_shares_of_ten_thousand_owner_days_sum_to_the_cent() -> None:
@@ -128,7 +170,11 @@ def test_shares_of_ten_thousand_owner_days_sum_to_the_cent() -> None:
         terms, day = random_day(rng)
         one = settle(terms, day)
         assert one.owner_share_eur + one.grid_share_eur == one.total_eur
-        assert one.owner_eur + one.grid_eur == one.total_eur - one.wear_eur
+        imbalance = one.imbalance_eur or NOTHING
+        assert one.owner_imbalance_eur + one.grid_imbalance_eur == imbalance
+        assert (one.imbalance_eur is None) == (day.imbalance_eur is None)
+        assert abs(imbalance - (day.imbalance_eur or NOTHING)) <= cent / 2
+        assert one.owner_eur + one.grid_eur == one.total_eur + imbalance - one.wear_eur
         assert one.total_eur == to_cent(day.other_energy_cost_eur - day.energy_cost_eur)
         if one.theta is not None:
             assert abs(one.owner_share_eur - one.theta * one.total_eur) <= cent
@@ -136,6 +182,60 @@ def test_shares_of_ten_thousand_owner_days_sum_to_the_cent() -> None:
         assert all(eur == eur.quantize(cent) for eur in money)
         if terms.wear_floor:
             assert one.owner_eur >= 0
+
+
+@pytest.mark.parametrize("privacy", ["full", "totals"])
+def test_an_opening_of_before_imbalance_was_settled_still_follows_from_its_inputs(privacy: str) -> None:
+    terms = contract(FIXED + f'[privacy]\nmode = "{privacy}"\n')
+    day = a_day(other_energy_cost_eur="2", export_kwh="3", missed=1)
+    said = json.loads(opening({}, Counted(contract=terms, day=day, settled=settle(terms, day))))
+    assert disagreements(said, terms) == []
+    for name in ("fed_back_price_eur", "imbalance_eur"):
+        del said["inputs"][name]
+    for name in ("owner_imbalance_eur", "grid_imbalance_eur"):
+        del said["figures"][name]
+    assert disagreements(said, terms) == []
+    said["figures"]["owner_eur"] = "1.21"
+    assert disagreements(said, terms) == ["owner_eur is 1.21, not 1.20"]
+
+
+def test_a_month_of_before_imbalance_was_settled_is_summed_as_it_was() -> None:
+    terms = contract(FIXED + "[imbalance]\nowner_share = 0.5\n")
+    head: dict[str, Any] = {"battery_id": "A", "zone": "DE-LU", "sequence": 1, "realised_id": "r"}
+    head |= {
+        "counted_against": "uncontrolled",
+        "contract_id": "x",
+        "contract_version": 3,
+        "contract_digest": "d",
+    }
+    said = []
+    for number, eur in enumerate(("0.50", None, "-1.00"), start=1):
+        day = a_day(other_energy_cost_eur="2", imbalance_eur=None if eur is None else Decimal(eur))
+        stated = Counted(contract=terms, day=day, settled=settle(terms, day))
+        said.append(json.loads(opening({**head, "market_date": f"2026-01-0{number}"}, stated)))
+    asked: dict[str, Any] = {"battery_id": "A", "zone": "DE-LU", "month": date(2026, 1, 1)}
+    month = owner_month(said, **asked)
+    assert month["without_imbalance"] == ["2026-01-02"]
+    assert (month["money"]["owner_imbalance_eur"], month["money"]["received_eur"]) == ("-0.25", "3.35")
+    for one in said:
+        del one["figures"]["owner_imbalance_eur"], one["figures"]["grid_imbalance_eur"]
+        del one["inputs"]["imbalance_eur"], one["inputs"]["fed_back_price_eur"]
+    before = owner_month(said, **asked)
+    assert not any(
+        "imbalance" in name for part in (before, before["money"], before["days"][0]) for name in part
+    )
+
+
+def test_an_opening_tells_imbalance_and_what_of_it_cannot_be() -> None:
+    terms = contract(FIXED + "[imbalance]\nowner_share = 0.5\n")
+    day = a_day(other_energy_cost_eur="2", imbalance_eur=Decimal("0.50"))
+    said = json.loads(opening({}, Counted(contract=terms, day=day, settled=settle(terms, day))))
+    assert disagreements(said, terms) == []
+    said["inputs"]["imbalance_eur"] = None
+    assert "owner_imbalance_eur is 0.25, not 0.00" in disagreements(said, terms)
+    said["inputs"]["export_kwh"] = None
+    with pytest.raises(BillError, match="does not fit the privacy"):
+        disagreements(said, terms)
 
 
 @settings(max_examples=300, deadline=None)
@@ -187,6 +287,10 @@ WRONG = {
         r"share.wear_floor is yes: must be true or"),
     "pay below nothing": ("[share]", "[pay]\neur_per_kwh_fed_back = -1\n[share]",
         r"pay.eur_per_kwh_fed_back is -1"),
+    "a share of the price in per cent": ("[share]", "[pay]\nshare_of_price_fed_back = 40\n[share]",
+        r"pay.share_of_price_fed_back is 40: must lie in 0 … 1"),
+    "imbalance that nobody bears": ("[share]", "[imbalance]\n[share]",
+        r"imbalance.owner_share is absent: is needed"),
     "an end before the start": ("batteries", "until = 2025-12-31\nbatteries",
         r"until is 2025-12-31: must not be"),
 }  # fmt: skip

@@ -142,6 +142,11 @@ def co2(hours=1):
     return prices(hours=hours).drop(columns="price_eur_per_kwh").assign(co2_kg_per_kwh=0.4)
 
 
+def imbalance_prices(hours=1):
+    """What imbalance is settled at in the hours of `prices`."""
+    return prices(hours=hours).assign(price_eur_per_kwh=0.15, short_price_eur_per_kwh=0.2)
+
+
 def promote_unchecked(warehouse, dataset, checked_utc=NOW):
     """Promote what was ingested as if every row were good."""
     rows = warehouse.unchecked(dataset)

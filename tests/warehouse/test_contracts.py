@@ -40,7 +40,8 @@ def test_every_output_but_checks_and_runs_carries_its_lineage():
         if name.startswith("out_") and name not in ("out_check", "out_run"):
             assert {"run_id", "as_of_utc", "input_hash", "code_version"} <= set(contract.names), name
             if name not in ("out_contract", "out_ledger"):  # a text, and openings that tell metered_slots
-                assert {"quality", "plan_source", "metered_slots", "days"} & set(contract.names), name
+                told = {"quality", "plan_source", "metered_slots", "metered_kwh", "days"}
+                assert told & set(contract.names), name
 
 
 def test_ddl_enforces_keys_except_on_what_is_stored_by_day():

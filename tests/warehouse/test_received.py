@@ -53,6 +53,7 @@ ROWS = {
     "site_limits": (builders.site_limits(), "import_limit_kw", 5.0),
     "co2": (builders.co2(), "co2_kg_per_kwh", 0.5),
     "awards": (builders.awards(), "quantity_mw", 2.0),
+    "imbalance_prices": (builders.imbalance_prices(), "short_price_eur_per_kwh", 0.5),
 }
 EVENTS = {
     **dict.fromkeys(("prices", "tariffs"), dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC)),
@@ -176,9 +177,7 @@ def test_of_sessions_of_one_car_reported_at_one_moment_the_one_ingested_later_ho
         assert Known(warehouse, T0).read("core_session")["session_id"].tolist() == [f"s{9 - number}"]
 
 
-@pytest.mark.parametrize(
-    "dataset", ["fleet", "sites", "chargers", "site_load", "site_limits", "co2", "awards"]
-)
+@pytest.mark.parametrize("dataset", sorted(set(ROWS) - set(EVENTS)))
 def test_what_has_no_event_needs_a_column(tmp_path: Path, dataset: str) -> None:
     with pytest.raises(OptionError, match=rf"history\.csv, column received: 'event' {dataset} have no event"):
         read(tmp_path, dataset, ROWS[dataset][0], "event")

@@ -5,6 +5,7 @@ Each is declared once; `registry` derives from it the `raw_…` table (as it arr
 metering is plug-side, both ways ≥ 0.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from warehouse.contracts.types import (
@@ -106,6 +107,9 @@ SOC_POWER = TableContract(
     daily=True,
 )  # fmt: skip
 
+SIGNATURES = ("verified", "unverified", "refused")
+"""Of a signed value: it fits the meter's registered key; none is registered; it does not, or is no value."""
+
 METERING = TableContract(
     name="metering",
     description="What the meter at a car's plug counted in a quarter-hour; one that is not reported is "
@@ -116,6 +120,14 @@ METERING = TableContract(
         # No typical range: an idle car counts nothing, and the checks know what its own plug can pass.
         number("import_kwh", "kWh", "Drawn at the plug, counted there", 0.0, 1e7, example=1.8),
         number("export_kwh", "kWh", "Fed back at the plug, likewise ≥ 0", 0.0, 1e7, example=0.0),
+        replace(text("meter_id", "Meter that signed it, by its serial", nullable=True), derived=True),
+        replace(
+            choice("signature", "What its signature was found to be; null: nobody signed it", SIGNATURES,
+                   nullable=True),
+            derived=True,
+        ),
+        replace(text("signature_note", "Why it is not verified, or what else is to be known", nullable=True),
+                derived=True),
     ),
     key=("battery_id", "interval_start_utc"),
     daily=True,
@@ -285,6 +297,22 @@ AWARD = TableContract(
     less_than=(("interval_start_utc", "interval_end_utc"),),
 )  # fmt: skip
 
+IMBALANCE_PRICE = TableContract(
+    name="imbalance_price",
+    description="What departing from the schedule is settled at, per bidding zone and interval.",
+    columns=(
+        text("zone", "Bidding zone, e.g. DE-LU", example="DE-LU"),
+        moment("interval_start_utc", "Start of the half-open interval", example=_hours(-12)),
+        replace(_RESOLUTION, example=15),
+        number("price_eur_per_kwh", "€/kWh", "Paid to who is long; without another, by who is short, too",
+               -50.0, 50.0, typical=(0.001, 5.0), example=0.1034),
+        number("short_price_eur_per_kwh", "€/kWh", "Paid by who is short, where two prices are settled",
+               -50.0, 50.0, typical=(0.001, 5.0), nullable=True, example=0.1171,
+               default="one price is settled"),
+    ),
+    key=("zone", "interval_start_utc"),
+)  # fmt: skip
+
 CHECKUP = TableContract(
     name="checkup",
     description="Capacity and resistance measured at a check-up, pack level.",
@@ -314,6 +342,7 @@ DATASETS = {
     "site_load": SITE_LOAD,
     "site_limits": SITE_LIMIT,
     "co2": CO2,
+    "imbalance_prices": IMBALANCE_PRICE,
     "checkups": CHECKUP,
     "awards": AWARD,
 }

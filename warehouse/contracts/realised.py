@@ -87,6 +87,21 @@ REALISED = (
                 nullable=True,
             ),
             integer("metered_slots", "Quarter-hours that a meter counted; 0: simulated", 0),
+            integer(
+                "scheduled_slots", "Those of them that a plan in force held; of what the cars did", 0,
+                nullable=True,
+            ),
+            integer(
+                "verified_slots", "Quarter-hours whose signed value was verified; null: none was counted", 0,
+                nullable=True,
+            ),
+            number("verified_import_kwh", "kWh", "Drawn in these", nullable=True),
+            number("verified_export_kwh", "kWh", "Fed back in these", nullable=True),
+            number(
+                "fed_back_price_eur", "€",
+                "Fed back at the day-ahead price of its quarter-hour, below 0 as 0; null without that price",
+                nullable=True,
+            ),
             number("held_kwh", "kWh", "In store when the day ended, or when it left last", nullable=True),
             flag("at_plug", "It was plugged in when the day ended"),
             moment("left_utc", "When it left last", nullable=True),
@@ -94,5 +109,18 @@ REALISED = (
             *LINEAGE,
         ),
         key=("realised_id", "mode", "battery_id"),
+    ),
+    TableContract(
+        name="out_realised_deviation",
+        description="One row a quarter-hour in which a car's meter counted other than was planned.",
+        columns=(
+            _ID, *_DAY,
+            identifier("battery_id", "Battery"),
+            moment("interval_start_utc", "Start of the half-open quarter-hour"),
+            number("scheduled_kwh", "kWh", "Drawn at the plug less fed back, as planned"),
+            number("metered_kwh", "kWh", "Drawn at the plug less fed back, as counted"),
+            *LINEAGE,
+        ),
+        key=("realised_id", "battery_id", "interval_start_utc"),
     ),
 )  # fmt: skip

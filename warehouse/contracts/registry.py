@@ -225,6 +225,12 @@ def dataset_contract(dataset: str) -> TableContract:
         raise UnknownTableError(f"no dataset {dataset!r}{nearest(dataset, DATASETS)}") from None
 
 
+def file_contract(dataset: str) -> TableContract:
+    """Return the declaration of a dataset without the columns that no file may state."""
+    contract = dataset_contract(dataset)
+    return replace(contract, columns=tuple(column for column in contract if not column.derived))
+
+
 def owner_column(dataset: str) -> str:
     """Return the column that tells whose a row is: its battery, else its site, else its zone."""
     names = dataset_contract(dataset).names

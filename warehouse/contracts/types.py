@@ -40,6 +40,7 @@ class Column:
     allowed: the only values there are. pattern: what a text must match.
     typical: plausible range of the 95th percentile of |value| over a file; outside it the *unit* is wrong.
     example: what a template shows. default: of a column that may be empty, what holds then.
+    derived: whether the reader finds it out; no file may state it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Column:
     typical: tuple[float, float] | None = None
     example: Example | None = None
     default: str = ""
+    derived: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):

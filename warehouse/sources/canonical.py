@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from warehouse.contracts import Column, Kind, dataset_contract
+from warehouse.contracts import Column, Kind, file_contract
 from warehouse.errors import CellError, ColumnError, OptionError, SourceError, nearest, together
 from warehouse.sources import single
 from warehouse.sources.carry import carried
@@ -60,12 +60,17 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
     ),
     ("sessions", "charger_id"): (_Spelling(header="charger"), _Spelling(header="charger_name")),
     ("sessions", "requested_kwh"): (_Spelling(header="requested_energy_kwh"),),
+    ("imbalance_prices", "price_eur_per_kwh"): (_Spelling(header="price_eur_per_mwh", divisor=1000.0),),
+    ("imbalance_prices", "short_price_eur_per_kwh"): (
+        _Spelling(header="short_price_eur_per_mwh", divisor=1000.0),
+    ),
     ("metering", "import_kwh"): (_Spelling(header="import_wh", divisor=1000.0),),
     ("metering", "export_kwh"): (_Spelling(header="export_wh", divisor=1000.0),),
 }
 
 CONSTANTS = {
     "prices": frozenset({"zone"}),
+    "imbalance_prices": frozenset({"zone"}),
     "telemetry": frozenset({"battery_id"}),
     "soc_power": frozenset({"battery_id"}),
     "metering": frozenset({"battery_id"}),
@@ -80,7 +85,7 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
 
     Raises SourceError.
     """
-    contract = dataset_contract(dataset)
+    contract = file_contract(dataset)
     stated, faults = options.get("received"), options.get("faults")
     besides = {str(stated.column)} if isinstance(stated, Received) else set()
     table = read_table(file, dialect=OURS, used=_known_headers(dataset) | besides)
@@ -133,14 +138,14 @@ def other_spellings(dataset: str, column: str) -> tuple[str, ...]:
 
 
 def _known_headers(dataset: str) -> set[str]:
-    names = dataset_contract(dataset).names
+    names = file_contract(dataset).names
     return {*names, *(header for name in names for header in other_spellings(dataset, name))}
 
 
 def _found(dataset: str, table: RawTable) -> tuple[dict[str, _Spelling | None], dict[str, ColumnError]]:
     """Return which header each column has, and what is wrong with those that have several."""
     found, twice = dict[str, _Spelling | None](), dict[str, ColumnError]()
-    for column in dataset_contract(dataset):
+    for column in file_contract(dataset):
         spellings = (_Spelling(header=column.name), *_SPELLINGS.get((dataset, column.name), ()))
         present = [spelling for spelling in spellings if spelling.header in table.columns]
         found[column.name] = present[0] if present else None
@@ -165,7 +170,7 @@ class _Reader:
     ) -> dict[str, pd.Series]:
         """Return every column; without `faults`, raise the first fault of each column that has one."""
         columns, wrong = dict[str, pd.Series](), list[CellError]()
-        for column in dataset_contract(self.dataset):
+        for column in file_contract(self.dataset):
             spelling = found[column.name]
             if faults is not None and spelling is not None:
                 values = self._without_faults(column, spelling, table, faults)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from warehouse.contracts import Column, dataset_contract
+from warehouse.contracts import Column, file_contract
 from warehouse.errors import (
     CellError,
     ColumnError,
@@ -48,7 +48,7 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
         raise OptionError("needs a mapping file", file=file.name, column="mapping")
     stated = options.get("received")
     received = stated if isinstance(stated, Received) else None
-    contract = dataset_contract(dataset)
+    contract = file_contract(dataset)
     named = {header for rule in mapping.columns.values() for header in rule.headers} | set(mapping.where)
     if received is not None:
         named.add(str(received.column))
@@ -97,7 +97,7 @@ def _columns(
     """Return every column, and how the file spells them; without `faults`, raise the first of each column."""
     mapping, table = foreign.mapping, foreign.table
     columns, spelling, wrong = dict[str, pd.Series](), dict[str, tuple[str, float]](), list[SourceError]()
-    for column in dataset_contract(foreign.dataset):
+    for column in file_contract(foreign.dataset):
         rule = mapping.columns.get(column.name)
         if rule is None and column.name in table.columns:
             rule = ColumnRule(header=column.name)

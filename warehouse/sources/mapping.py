@@ -97,7 +97,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from warehouse.contracts import dataset_contract
+from warehouse.contracts import file_contract
 from warehouse.contracts.types import moment
 from warehouse.errors import OversizedFileError, UndecodableFileError, printable
 from warehouse.sources.dialect import ENCODINGS, MOST_LINES, Dialect
@@ -161,7 +161,7 @@ class _Reader:
         columns = content.get("columns")
         if not isinstance(columns, dict) or not columns:
             raise keys.error("columns", "is missing: [columns.NAME] says where a column comes from")
-        contract = dataset_contract(self.dataset)
+        contract = file_contract(self.dataset)
         keys.known(columns, (*contract.names, _RECEIVED.name), "columns.", f"a column of {self.dataset}")
         timezone = zone_named(keys, keys.text(content, "timezone")) if "timezone" in content else None
         reader = ColumnReader(keys=keys, timezone=timezone)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
-from warehouse.contracts import dataset_contract
+from warehouse.contracts import file_contract
 from warehouse.errors import ColumnError
 from warehouse.sources.labels import likely, quantity_hint, taken_apart
 from warehouse.sources.rawtable import RawTable
@@ -55,7 +55,7 @@ def misnamed(
         column, name = _meant(dataset, header, left, lacking)
         if column is None:
             continue
-        unit = dataset_contract(dataset).column(column).unit
+        unit = file_contract(dataset).column(column).unit
         hint = quantity_hint(header, unit, column)
         problem = f"is not a column of {dataset}; did you mean {name!r}" + (
             hint if hint[:1] == "?" else f"?{hint}"

@@ -13,7 +13,7 @@ import pandas as pd
 
 from warehouse.contracts import DATASETS, Kind, TableContract, dataset_contract
 from warehouse.errors import OptionError, nearest, printable, together
-from warehouse.sources import acn, desl, ocpp, packs, smard, teslamate
+from warehouse.sources import acn, desl, ocmf, ocpp, packs, smard, teslamate
 from warehouse.sources.canonical import CONSTANTS, parse_canonical
 from warehouse.sources.caps import CAPS, Caps
 from warehouse.sources.faults import Faults
@@ -99,6 +99,9 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     ),
     ("sessions", "ocpp"): _Reader(
         parse=ocpp.parse_ocpp, options=ocpp.OPTIONS, context_option=ocpp.BESIDE, provider=ocpp.PROVIDER
+    ),
+    ("metering", "ocmf"): _Reader(
+        parse=ocmf.parse_ocmf, options=ocmf.OPTIONS, context_option=ocmf.KEYS, provider=ocmf.PROVIDER
     ),
 }
 _INSTEAD: Mapping[tuple[str, str], str] = {

@@ -9,7 +9,7 @@ import datetime as dt
 import io
 from collections.abc import Mapping
 
-from warehouse.contracts import Column, Kind, dataset_contract
+from warehouse.contracts import Column, Kind, file_contract
 from warehouse.contracts.render import values_of
 from warehouse.sources.canonical import CONSTANTS, other_spellings
 from warehouse.sources.dialect import COMMENT
@@ -26,12 +26,12 @@ def described(dataset: str) -> list[dict[str, str | bool | None]]:
     needed: whether each row has to have a value. default: what holds without one. instead: an option of the
     command that may fill it, or a header that may stand in its place.
     """
-    return [_described(dataset, column) for column in dataset_contract(dataset)]
+    return [_described(dataset, column) for column in file_contract(dataset)]
 
 
 def template(dataset: str, hour: dt.datetime) -> str:
     """Return a CSV of a dataset: what its columns mean, a header, and one example; hour: what it is near."""
-    contract = dataset_contract(dataset)
+    contract = file_contract(dataset)
     lines = [f"{dataset}: {contract.description}", *_HOW, *(_line(stated) for stated in described(dataset))]
     out = io.StringIO()
     out.writelines(f"{COMMENT} {line}\n" for line in lines)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from warehouse.contracts import Kind, dataset_contract
+from warehouse.contracts import Kind, file_contract
 from warehouse.sources.canonical import other_spellings
 from warehouse.sources.labels import likely, meanings, taken_apart
 from warehouse.sources.numbers import NO_VALUE
@@ -60,7 +60,7 @@ def is_numeric(texts: Sequence[str], decimal: str) -> bool:
 def picked(dataset: str, layout: Layout) -> dict[str, Picked]:
     """Return for each column of a dataset the headers of a file that may be it."""
     found: dict[str, Picked] = {}
-    for column in dataset_contract(dataset):
+    for column in file_contract(dataset):
         names = (column.name, *other_spellings(dataset, column.name))
         own = tuple(name for name in names if name in layout.columns)
         if own:
@@ -70,7 +70,7 @@ def picked(dataset: str, layout: Layout) -> dict[str, Picked]:
             header
             for header, texts in layout.columns.items()
             if any(one.column == column.name for one in meanings(dataset, header))
-            and likely(dataset, header, dataset_contract(dataset).names) == column.name
+            and likely(dataset, header, file_contract(dataset).names) == column.name
             and (column.kind is not Kind.FLOAT or is_numeric(texts, layout.decimal))
             and (column.kind is not Kind.TIME or spelling_of(texts) is not None)
         ]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from warehouse.contracts import Column, Kind, dataset_contract
+from warehouse.contracts import Column, Kind, file_contract
 from warehouse.contracts.types import ID_PATTERN
 from warehouse.sources.labels import taken_apart
 from warehouse.sources.suggest import moments, pick
@@ -35,7 +35,7 @@ class Writer:
 
     def write(self) -> None:
         """Write all of them to the draft."""
-        contract = dataset_contract(self.dataset)
+        contract = file_contract(self.dataset)
         times = [column for column in contract if column.kind is Kind.TIME]
         self.clock = moments.write(times, self.layout, self.found, self.draft, utc=self.dataset != "sessions")
         for column in contract:
