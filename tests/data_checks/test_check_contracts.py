@@ -56,7 +56,8 @@ GOOD = {
     "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
     "metering": metering(quarters=10), "soc_power": soc_power(),
     "chargers": chargers(), "site_load": site_load(quarters=4), "co2": co2(),
-    "site_limits": site_limits(quarters=4), "awards": awards(blocks=3), "imbalance_prices": imbalance_prices(),
+    "site_limits": site_limits(quarters=4), "awards": awards(blocks=3),
+    "imbalance_prices": imbalance_prices(),
 }  # fmt: skip
 
 
