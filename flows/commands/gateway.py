@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import signal
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -135,7 +135,10 @@ def status(
 def limit(
     ctx: typer.Context,
     site: Annotated[str, typer.Argument(metavar="SITE", help="site_id, as in the table of sites.")],
-    until: Annotated[str, typer.Option("--to", metavar="TIME", help="When it ends (ISO 8601).")],
+    until: Annotated[
+        str,
+        typer.Option("--to", metavar="TIME", help="When it ends (ISO 8601, UTC when no offset is given)."),
+    ],
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="When it begins.", show_default="now")
     ] = None,
@@ -153,12 +156,14 @@ def limit(
 
     The gateway keeps it at once, whatever is planned, and puts rows of site_limits into the inbox, which the
     next plan keeps. Events of OpenADR 3 with IMPORT_CAPACITY_LIMIT or EXPORT_CAPACITY_LIMIT in KW, and with
-    sites as targets, can be put there as JSON files. Who takes a file away lifts its limit.
+    sites as targets, can be put there as JSON files. Of several limits the least holds; who takes a file
+    away lifts its limit.
 
     Example: v2g gateway limit yard --import-kw 4.2 --from 2026-06-16T17:00Z --to 2026-06-16T19:00Z
     """
     from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER
     from flows.dispatch.gateway.signals import SignalError, limits_of
+    from flows.filenames import file_stem
     from flows.moments import moment_of
     from warehouse.files import make_folder, write_whole
 
@@ -173,7 +178,10 @@ def limit(
         (one,), _ = limits_of(data.encode())
     except SignalError as error:
         raise UsageError(f"the limit of {site}: {error}", hint="--import-kw or --export-kw, --to") from error
-    name = f"limit_{quote(site, safe='')}_{begin:%Y%m%dT%H%M%SZ}.json"
+    if one.end <= call.as_of:
+        raise UsageError(f"{one}: that is over already", hint="A rehearsal of a day that is over: --as-of.")
+    told = hashlib.sha256(data.encode()).hexdigest()[:8]  # another limit of the same moment is another file
+    name = f"limit_{file_stem(site)}_{one.begin:%Y%m%dT%H%M%SZ}_{told}.json"
     file = write_whole(make_folder(_root(call.directory) / SIGNALS_FOLDER) / name, data)
     call.answer({"file": str(file), **fields}, lambda out: out.print(f"{one}: {file}", soft_wrap=True))
 
