@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.signals import SignalError, SiteLimit, limits_of
 from flows.dispatch.plan_file import text_of
 from flows.errors import UsageError
@@ -201,6 +202,21 @@ def test_the_gateway_keeps_a_limit_at_once_and_lets_go_when_it_is_over(tmp_path:
     assert len(stated) == 2, "each once, over a restart too"
     assert "site depot may draw 6 kW from 2026-06-16 16:10 UTC to 2026-06-16 16:25 UTC" in stated
     assert (tmp_path / "gateway" / "replan.json").exists()
+
+
+def test_an_event_of_many_limits_asks_for_one_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 24}), 50.0))
+    depot.begin()
+    asked: list[str] = []
+    monkeypatch.setattr(Desk, "ask", lambda _, why: asked.append(why))
+    (tmp_path / "signals").mkdir()
+    week = [{**EVENT["intervals"][0], "id": number} for number in range(672)]
+    write_whole(tmp_path / "signals" / "week.json", json.dumps(with_(intervals=week)))
+    assert depot.desk.look_at_signals()
+    (why,) = asked
+    assert why.startswith("limited by the grid: site depot may draw 6 kW") and why.endswith("; and 671 more")
+    lines = (tmp_path / "gateway" / "alerts.jsonl").read_text().splitlines()
+    assert sum("limited by the grid" in line for line in lines) == 672, "each is an alert"
 
 
 def test_a_file_that_goes_lifts_its_limit_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:

@@ -204,13 +204,15 @@ class Desk:
     def look_at_signals(self) -> bool:
         """Take what the grid says; whether that changed anything."""
         come, lifted = self.signals.look()
+        noted: list[str] = []
         for kind, limits in ((Kind.SIGNAL, come), (Kind.SIGNAL_LIFTED, lifted)):
             for one in limits:
                 known = self.plans.site(one.site_id) is not None
                 what = f"{one}{'' if known else '; no plan knows that site'}"
                 self.alerts.report(kind, "", what, site_id=one.site_id, each=True)
-                self.ask(f"{kind}: {what}")
-        if come or lifted:
+                noted.append(f"{kind}: {what}")
+        if noted:  # an event may hold a thousand: it is asked once
+            self.ask(noted[0] if len(noted) == 1 else f"{noted[0]}; and {len(noted) - 1} more")
             self.tell_limits()
         return bool(come or lifted)
 
