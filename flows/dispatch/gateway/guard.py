@@ -18,7 +18,7 @@ from typing import Any
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import CatchUp
-from flows.dispatch.gateway.feeder import Load, allotted, chain_of, slack_h
+from flows.dispatch.gateway.feeder import Load, allotted, asked_less, chain_of, slack_h
 from flows.dispatch.gateway.plans import PlanFolder
 from flows.dispatch.gateway.wanted import Curb, Intended, Wanted, as_planned, by_fallback
 from flows.dispatch.gateway.way import ENOUGH_KW, Held, Way
@@ -108,13 +108,15 @@ class Guard:
                 loads = {car.one.number: self._load(car, way, at) for car in cars}
                 room = self._room(cars, way, at)
                 given = allotted(list(loads.values()), room, most_slack_first=way is self.down)
+                most = given | asked_less(list(loads.values()), room, given, way.off.keys() - self.deaf)
                 for number, load in loads.items():
                     asked[number] = max(asked.get(number, -math.inf), load.asked_kw)
-                    if given.get(number, math.inf) < load.asked_kw - ENOUGH_KW:
-                        bound[number] = min(bound.get(number, math.inf), given[number])
+                    if most.get(number, math.inf) < load.asked_kw - ENOUGH_KW:
+                        bound[number] = min(bound.get(number, math.inf), most[number])
             wanted = {
                 number: (kw, bound.get(number, kw))
-                for number, kw in asked.items() if loads[number].fixed_kw is None
+                for number, kw in asked.items()
+                if loads[number].fixed_kw is None or number in {*bound, *way.held}
             }  # fmt: skip
             changed |= self._decided(way, by_number, wanted, _over(loads.values(), room), now)
         for load in loads.values():
@@ -303,8 +305,8 @@ class Guard:
             for way in (self.up, self.down):
                 if number in way.held:
                     way.held[number].kwh += max(0.0, way.sign * (planned - bound)) * hours
-            if intended.plan_id is None:
-                continue  # nothing was promised to a guest
+            if intended.plan_id is None or number in {*self.up.off, *self.down.off}:
+                continue  # nothing was promised to a guest; who does not follow is behind by nobody's doing
             before = self.catch_up.count(number, intended.plan_id, 0.0)
             behind = self.catch_up.count(number, intended.plan_id, (planned - bound) * hours)
             if math.floor(behind) > math.floor(before):
