@@ -120,7 +120,7 @@ def status(
     stations = [{k: v for k, v in one.items() if k != "stays"} for one in stated["stations"]]
     sites = stated.get("sites", [])  # a gateway of before does not tell them
     tables = {
-        "plans": stated["plans"], "sites": sites, "stations": stations, "stays": sessions,
+        "plans": stated["plans"], "sites": sites, "stations": stations, "sessions": sessions,
         "alerts": stated["alerts"],
     }  # fmt: skip
     call.answer(
