@@ -161,6 +161,8 @@ def limit(
 
     Example: v2g gateway limit yard --import-kw 4.2 --from 2026-06-16T17:00Z --to 2026-06-16T19:00Z
     """
+    from flows.dispatch.gateway import PLANS, STATE_FOLDER
+    from flows.dispatch.gateway.plans import PlanFolder
     from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER
     from flows.dispatch.gateway.signals import SignalError, limits_of
     from flows.filenames import file_stem
@@ -182,8 +184,13 @@ def limit(
         raise UsageError(f"{one}: that is over already", hint="A rehearsal of a day that is over: --as-of.")
     told = hashlib.sha256(data.encode()).hexdigest()[:8]  # another limit of the same moment is another file
     name = f"limit_{file_stem(site)}_{one.begin:%Y%m%dT%H%M%SZ}_{told}.json"
-    file = write_whole(make_folder(_root(call.directory) / SIGNALS_FOLDER) / name, data)
-    call.answer({"file": str(file), **fields}, lambda out: out.print(f"{one}: {file}", soft_wrap=True))
+    root = _root(call.directory)
+    file = write_whole(make_folder(root / SIGNALS_FOLDER) / name, data)
+    copies = root / STATE_FOLDER / PLANS
+    plans = PlanFolder(root / "exports", copies, lambda *_: None).plans if copies.is_dir() else []
+    odd = bool(plans) and all(one.site_id != site for plan in plans for one in plan.sites)
+    what = f"{one}{'; no plan knows that site' if odd else ''}: {file}"
+    call.answer({"file": str(file), **fields, "known": not odd}, lambda out: out.print(what, soft_wrap=True))
 
 
 @simulate.command()

@@ -280,3 +280,16 @@ def test_another_limit_of_the_same_moment_stands_beside_the_first(tmp_path: Path
         ("Yard", 7.0, math.inf), ("yard", 2.0, math.inf), ("yard", 4.2, math.inf), ("yard", math.inf, 0.0),
         (long, 1.0, math.inf),
     ]  # fmt: skip
+
+
+def test_a_limit_for_a_site_that_no_plan_knows_says_so(tmp_path: Path) -> None:
+    def known(site: str) -> bool:
+        words = ("gateway", "limit", site, "--import-kw", "1", "--to", "2026-06-16T17:00Z")
+        done = CliRunner().invoke(app, ["-w", str(tmp_path), "--json", *words, "--as-of", START.isoformat()])
+        assert done.exit_code == 0, done.output
+        return bool(json.loads(done.stdout)["known"])
+
+    assert known("depot"), "no gateway has run here: nothing tells otherwise"
+    Depot(tmp_path, at_site(made_plan({1: [4.0] * 24}), 50.0))
+    assert known("depot")
+    assert not known("depto")

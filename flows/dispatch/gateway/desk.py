@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.dispatch.gateway import ASKED_FILE
+from flows.dispatch.gateway import ASKED_FILE, PLANS
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.book import Book, Came, Transaction
 from flows.dispatch.gateway.config import GatewayConfig
@@ -41,7 +41,7 @@ class Desk:
         self._inbox, self.state = inbox, make_folder(state)
         self.alerts = Alerts(state / "alerts.jsonl", clock)
         self.plans = PlanFolder(
-            plans, state / "plans", lambda name, why: self.alerts.report(Kind.PLAN_REFUSED, name, why)
+            plans, state / PLANS, lambda name, why: self.alerts.report(Kind.PLAN_REFUSED, name, why)
         )
         self.signals = SignalFolder(
             plans.parent / SIGNALS_FOLDER, state / SIGNALS_FOLDER,
