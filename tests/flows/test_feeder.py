@@ -164,7 +164,9 @@ def test_a_car_that_did_not_follow_once_is_asked_to_keep_a_limit_and_believed_wh
     depot.begin()
     depot.draws[1] = 11.0  # asked to feed back, it draws
     depot.minutes(16)
-    assert depot.desk.guard.up.off == {depot.transaction(1): 11.0}
+    number = depot.transaction(1)
+    assert depot.desk.guard.up.off == {number: 11.0}
+    assert depot.desk.guard.up.held[number].kwh == 0.0, "who does not follow is behind by nobody's doing"
     del depot.draws[1]  # from now on it does what it is asked for
     for _ in range(20):
         assert sum(depot.powers().values()) <= 6.0 + 1e-9

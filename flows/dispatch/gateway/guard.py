@@ -296,17 +296,18 @@ class Guard:
         return f" ({', '.join(names[:5])} {'do' if len(names) > 1 else 'does'} not follow)" if names else ""
 
     def _count(self, cars: Mapping[int, _Car], now: float) -> None:
-        """Add up what those who are held back are behind their plans, and what others make up."""
+        """Add up what those who are held back, and obey, are behind their plans, and what others make up."""
         hours = 0.0 if self._looked is None else max(0.0, now - self._looked) / 3600.0
-        for number in {*self.up.held, *self.down.held, *self.catch_up.raised} & cars.keys():
+        held = {*self.up.held, *self.down.held, *self.catch_up.raised}
+        for number in (held & cars.keys()) - {*self.up.off, *self.down.off}:
             one, intended = cars[number].one, cars[number].intended
             planned = intended.kw(now)
             bound = (self.curb(number) or Curb()).at(now, planned)
             for way in (self.up, self.down):
                 if number in way.held:
                     way.held[number].kwh += max(0.0, way.sign * (planned - bound)) * hours
-            if intended.plan_id is None or number in {*self.up.off, *self.down.off}:
-                continue  # nothing was promised to a guest; who does not follow is behind by nobody's doing
+            if intended.plan_id is None:
+                continue  # nothing was promised to a guest
             before = self.catch_up.count(number, intended.plan_id, 0.0)
             behind = self.catch_up.count(number, intended.plan_id, (planned - bound) * hours)
             if math.floor(behind) > math.floor(before):
