@@ -115,12 +115,12 @@ class PlanSettings(Section):
     """What the optimiser is told.
 
     `horizon` "published" plans from now to the last published price, "market_day" one market day; both
-    reach on to where their last stay ends. For a day that nobody has published prices of, those of
+    reach on to where their last session ends. For a day that nobody has published prices of, those of
     `unknown_prices` stand in: week_ago, day_before, like_days, the mean of days like it, or combined,
     what these and a regression say, each by how well it did; like_days where what is asked for is not
     known (of combined: 28 days);
     `feed_in_on_forecast` lets cars be discharged at them. Left out, `terminal_value_eur_per_kwh`, what a
-    stored kWh is worth when a stay ends, is what it saves in the car's next stay.
+    stored kWh is worth when a session ends, is what it saves in the car's next one.
     `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of
     the wear price; "auto" takes for each battery the one that fits its twin best. `wear_risk` is what is paid
     of a price that is not surely known: its "mean", or a quantile (0.5 is as likely too much as too little).
@@ -132,7 +132,7 @@ class PlanSettings(Section):
     `co2_price_eur_per_kg` is what emissions cost that the dataset `co2` tells of.
     `v2g_limit_kwh` caps a car's V2G energy of a day; above `taper_from_soc` charging power falls in a
     straight line to `taper_full_share` of its limit when full. Left out, there is no cap and no taper.
-    `expected_stays` "auto" plans, of cars whose stays nobody announces, those that their past makes likely
+    `expected_stays` "auto" plans, of cars whose sessions nobody announces, those that their past makes likely
     (at least `expected_probability`): late to come, early to leave, in need of much, by `expected_quantile`.
     `holidays` "auto" takes public holidays for weekends, those of the country that the zone's clock belongs
     to; or of one that is named (DE), or a part of it (DE-BY, US-CA); "none" for no holidays.

@@ -51,7 +51,7 @@ class Charging:
         if self.efficiency - 2 * self.sd > 1:
             return (
                 f"more went into the battery than was metered at the plug ({self.efficiency:.2f} of it, "
-                f"{self.sessions} stays): one of the two meters is off"
+                f"{self.sessions} sessions): one of the two meters is off"
             )
         lost, sd = 100 * (1 - self.efficiency), 100 * self.sd
         return f"{lost:.0f} ± {sd:.0f} % of what is metered is lost in charging ({self.sessions} sessions)"

@@ -39,6 +39,14 @@ _LONGEST_H = 0.25
 """A sample says what was up to the next one, or for so long."""
 _IN_90 = 1.6449
 _CHARGES_A = 0.1
+_THROUGHPUT = ("energyThroughput", "capacityThroughput", "numberOfFullCycles")
+_COUNTED = (*_THROUGHPUT, "temperatureInformation")
+_DISTURBED = {
+    "flipped_current": _COUNTED, "current_bias": _COUNTED, "current_gain": _THROUGHPUT,
+    "stuck_voltage": ("energyThroughput",), "wrong_cell_count": ("energyThroughput",),
+    "temperature_offset": ("temperatureInformation",), "swapped_battery": (*_COUNTED, "stateOfCharge"),
+}  # fmt: skip
+"""What a sum of samples cannot tell where the twin found a sensor fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,7 +54,7 @@ class Counted:
     """What samples of telemetry add up to: kWh and Ah both ways, Ah out, minutes by temperature.
 
     from_utc, to_utc: the first and last sample; hours: those that samples tell of. hot: stretches above
-    HIGH_DEGC, as begin and highest °C.
+    HIGH_DEGC, as begin and highest °C. last_soc: the last that the car reported, at soc_utc.
     """
 
     energy_kwh: float
@@ -57,6 +65,7 @@ class Counted:
     to_utc: pd.Timestamp
     hours: float
     last_soc: float | None
+    soc_utc: pd.Timestamp | None
     hot: tuple[tuple[pd.Timestamp, float], ...]
 
 
@@ -79,6 +88,7 @@ def counted(telemetry: pd.DataFrame) -> Counted | None:
     begins = np.flatnonzero(hot & ~np.concatenate([[False], hot[:-1]]))
     ends = np.flatnonzero(hot & ~np.concatenate([hot[1:], [False]]))
     stated = rows["soc_reported"].dropna() if "soc_reported" in rows else pd.Series(dtype=float)
+    told = len(stated) > 0
     return Counted(
         energy_kwh=float((np.abs(current * voltage) * hours).sum()) / 1000.0,
         charge_ah=float((np.abs(current) * hours).sum()),
@@ -87,7 +97,8 @@ def counted(telemetry: pd.DataFrame) -> Counted | None:
         from_utc=times.iloc[0],
         to_utc=times.iloc[-1],
         hours=float(hours.sum()),
-        last_soc=float(stated.iloc[-1]) if len(stated) else None,
+        last_soc=float(stated.iloc[-1]) if told else None,
+        soc_utc=times[stated.index[-1]] if told else None,
         hot=tuple((times.iloc[a], float(degc[a : b + 1].max())) for a, b in zip(begins, ends, strict=True)),
     )
 
@@ -131,7 +142,7 @@ def passport(
     made.rated("ratedCapacity", battery.nominal_capacity_ah)
     made.rated("ratedEnergy", battery.nominal_energy_kwh)
     _state(made, battery, calibration, as_of_utc)
-    _throughput(made, battery, samples)
+    _throughput(made, battery, samples, calibration.sensor_fault)
     _resistance(made, checkups)
     missing = {
         path: made.why.get(path.split(".")[1], "nothing tells it")
@@ -196,12 +207,15 @@ def _state(made: _Document, battery: BatterySpec, found: Calibration, as_of_utc:
     made.tells("negativeEvents", events, **{key: beside[key] for key in ("time_utc", "source")})
 
 
-def _throughput(made: _Document, battery: BatterySpec, samples: Counted | None) -> None:
-    """What samples add up to; what was before them is not in it."""
-    names = ("energyThroughput", "capacityThroughput", "numberOfFullCycles", "temperatureInformation")
+def _throughput(made: _Document, battery: BatterySpec, samples: Counted | None, fault: str | None) -> None:
+    """What samples add up to; what was before them is not in it, nor what a faulty sensor reported."""
     if samples is None:
-        made.why.update(dict.fromkeys((*names, "stateOfCharge"), "no telemetry of voltage and current"))
+        made.why.update(dict.fromkeys((*_COUNTED, "stateOfCharge"), "no telemetry of voltage and current"))
         return
+    why = dict.fromkeys(_DISTURBED.get(fault or "", ()), f"telemetry has a sensor fault: {fault}")
+    if not samples.hours:
+        why |= dict.fromkeys(_COUNTED, "no two samples of telemetry are within a quarter-hour")
+    made.why.update(why)
     at = {"lastUpdate": _stamp(samples.to_utc)}
     beside = {
         "from_utc": _stamp(samples.from_utc),
@@ -209,27 +223,28 @@ def _throughput(made: _Document, battery: BatterySpec, samples: Counted | None) 
         "hours": samples.hours,
         "source": "telemetry: what was before, and gaps of more than a quarter-hour, are not in it",
     }
-    made.tells("energyThroughput", samples.energy_kwh, **beside)
-    made.tells("capacityThroughput", {"capacityThroughputValue": samples.charge_ah, **at}, **beside)
     cycles = samples.out_ah / battery.nominal_capacity_ah
-    made.tells(
-        "numberOfFullCycles", {"numberOfFullCyclesValue": int(cycles), **at}, **beside, exact=cycles
-    )  # fmt: skip
-    made.tells(
-        "temperatureInformation",
-        {**samples.minutes, **at},
-        **beside,
-        above_degc=HIGH_DEGC,
-        below_degc=LOW_DEGC,
-    )
-    made.condition["negativeEvents"] += [
-        {"negativeEvent": f"above {HIGH_DEGC:g} °C, up to {degc:.1f} °C", "lastUpdate": _stamp(begin)}
-        for begin, degc in samples.hot
-    ]
-    if samples.last_soc is None:
+    found: dict[str, tuple[Any, dict[str, Any]]] = {
+        "energyThroughput": (samples.energy_kwh, {}),
+        "capacityThroughput": ({"capacityThroughputValue": samples.charge_ah, **at}, {}),
+        "numberOfFullCycles": ({"numberOfFullCyclesValue": int(cycles), **at}, {"exact": cycles}),
+        "temperatureInformation": (
+            {**samples.minutes, **at}, {"above_degc": HIGH_DEGC, "below_degc": LOW_DEGC}
+        ),
+    }  # fmt: skip
+    for name, (value, more) in found.items():
+        if name not in why:
+            made.tells(name, value, **beside, **more)
+    if "temperatureInformation" not in why:
+        made.condition["negativeEvents"] += [
+            {"negativeEvent": f"above {HIGH_DEGC:g} °C, up to {degc:.1f} °C", "lastUpdate": _stamp(begin)}
+            for begin, degc in samples.hot
+        ]
+    if samples.last_soc is None or samples.soc_utc is None:
         made.why["stateOfCharge"] = "telemetry has no charge as the car says"
-    else:
-        made.tells("stateOfCharge", {"stateOfChargeValue": 100 * samples.last_soc, **at}, source="the car")
+    elif "stateOfCharge" not in why:
+        value = {"stateOfChargeValue": 100 * samples.last_soc, "lastUpdate": _stamp(samples.soc_utc)}
+        made.tells("stateOfCharge", value, source="the car")
 
 
 def _resistance(made: _Document, checkups: pd.DataFrame) -> None:

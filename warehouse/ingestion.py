@@ -27,7 +27,7 @@ _SLICE_ROWS = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What landing a file did; `already` when that source was there before and nothing was written."""
+    """What ingesting a file did; `already` when that source was there before and nothing was written."""
 
     source_id: str
     rows: int

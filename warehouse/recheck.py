@@ -1,4 +1,4 @@
-"""Landed rows that are checked again: what kept them out may be gone, as a car that is declared now."""
+"""Ingested rows that are checked again: what kept them out may be gone, as a car that is declared now."""
 
 from collections.abc import Collection
 

@@ -269,7 +269,7 @@ class Warehouse:
             contract = table_contract(table)
             if not table.startswith("out_"):
                 raise ContractError(
-                    f"{table} is not written directly: raw and core tables grow by land, promote"
+                    f"{table} is not written directly: raw and core tables grow by ingest, promote"
                 )
             shaped.append((contract, arrow_table(frame, contract), by.get(table, contract.key)))
         with self._transaction(", ".join(frames)) as connection:

@@ -164,9 +164,9 @@ def ingest(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Read files, refuse them whole if they cannot be meant, and land their rows unchanged.
+    """Read files, refuse them whole if they cannot be meant, and keep their rows unchanged.
 
-    `v2g check` (or `v2g run`) then lets the good rows into the core tables. The same file twice lands once.
+    `v2g check` (or `v2g run`) then lets the good rows into the core tables. The same file twice counts once.
     History is loaded with --received, so that it can be replayed as it was known: telemetry as an event is
     received when measured plus --delay, prices and tariffs when published (12:57 on the day before), sessions
     at arrival, check-ups when taken. Order for a new workspace: sites, fleet, then the rest. Without a file,

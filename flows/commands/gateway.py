@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import signal
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -122,7 +122,7 @@ def status(
     stations = [{k: v for k, v in one.items() if k != "stays"} for one in stated["stations"]]
     sites = stated.get("sites", [])  # a gateway of before does not tell them
     tables = {
-        "plans": stated["plans"], "sites": sites, "stations": stations, "stays": sessions,
+        "plans": stated["plans"], "sites": sites, "stations": stations, "sessions": sessions,
         "alerts": stated["alerts"],
     }  # fmt: skip
     call.answer(
@@ -137,7 +137,10 @@ def status(
 def limit(
     ctx: typer.Context,
     site: Annotated[str, typer.Argument(metavar="SITE", help="site_id, as in the table of sites.")],
-    until: Annotated[str, typer.Option("--to", metavar="TIME", help="When it ends (ISO 8601).")],
+    until: Annotated[
+        str,
+        typer.Option("--to", metavar="TIME", help="When it ends (ISO 8601, UTC when no offset is given)."),
+    ],
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="When it begins.", show_default="now")
     ] = None,
@@ -155,12 +158,16 @@ def limit(
 
     The gateway keeps it at once, whatever is planned, and puts rows of site_limits into the inbox, which the
     next plan keeps. Events of OpenADR 3 with IMPORT_CAPACITY_LIMIT or EXPORT_CAPACITY_LIMIT in KW, and with
-    sites as targets, can be put there as JSON files. Who takes a file away lifts its limit.
+    sites as targets, can be put there as JSON files. Of several limits the least holds; who takes a file
+    away lifts its limit.
 
     Example: v2g gateway limit yard --import-kw 4.2 --from 2026-06-16T17:00Z --to 2026-06-16T19:00Z
     """
+    from flows.dispatch.gateway import PLANS, STATE_FOLDER
+    from flows.dispatch.gateway.plans import PlanFolder
     from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER
     from flows.dispatch.gateway.signals import SignalError, limits_of
+    from flows.filenames import file_stem
     from flows.moments import moment_of
     from warehouse.files import make_folder, write_whole
 
@@ -175,9 +182,17 @@ def limit(
         (one,), _ = limits_of(data.encode())
     except SignalError as error:
         raise UsageError(f"the limit of {site}: {error}", hint="--import-kw or --export-kw, --to") from error
-    name = f"limit_{quote(site, safe='')}_{begin:%Y%m%dT%H%M%SZ}.json"
-    file = write_whole(make_folder(_root(call.directory) / SIGNALS_FOLDER) / name, data)
-    call.answer({"file": str(file), **fields}, lambda out: out.print(f"{one}: {file}", soft_wrap=True))
+    if one.end <= call.as_of:
+        raise UsageError(f"{one}: that is over already", hint="A rehearsal of a day that is over: --as-of.")
+    told = hashlib.sha256(data.encode()).hexdigest()[:8]  # another limit of the same moment is another file
+    name = f"limit_{file_stem(site)}_{one.begin:%Y%m%dT%H%M%SZ}_{told}.json"
+    root = _root(call.directory)
+    file = write_whole(make_folder(root / SIGNALS_FOLDER) / name, data)
+    copies = root / STATE_FOLDER / PLANS
+    plans = PlanFolder(root / "exports", copies, lambda *_: None).plans if copies.is_dir() else []
+    odd = bool(plans) and all(one.site_id != site for plan in plans for one in plan.sites)
+    what = f"{one}{'; no plan knows that site' if odd else ''}: {file}"
+    call.answer({"file": str(file), **fields, "known": not odd}, lambda out: out.print(what, soft_wrap=True))
 
 
 @gateway.command()

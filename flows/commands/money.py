@@ -115,12 +115,13 @@ def statement(
     from flows.console import working
     from flows.stages import Context
     from flows.stages.bill import month_of
-    from flows.stages.statement import settle_month
+    from flows.stages.statement import require_car, settle_month
     from flows.stages.statement import statement as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
     context = Context.of(call.open(), call.as_of)
     first = month_of(month)
+    require_car(context, battery_id)
     with working("settling the month"):
         before = settle_month(context, first)
         result = stage(context, battery_id, first, out=out, encrypt_for=encrypt_for)

@@ -1,4 +1,4 @@
-"""Stays that nobody has announced yet and that are likely to come: a car's own past, shrunk to its fleet's.
+"""Sessions that nobody has announced and that are likely to come: a car's own past, shrunk to its fleet's.
 
 A car whose sessions are announced before it comes is planned as announced. Of the others each day of the
 horizon without a session gets the one to plan for, where it is likely enough: it comes late, leaves early and
@@ -206,7 +206,7 @@ def _of_the_unannounced(past: pd.DataFrame) -> pd.DataFrame:
 
 
 def local_sessions(past: pd.DataFrame, zone: str) -> pd.DataFrame:
-    """Stays by the local clock; what they need is a share of capacity."""
+    """Sessions by the local clock; what they need is a share of capacity."""
     clock = {
         name: past[f"{name}_utc"].dt.tz_convert(zone).dt.tz_localize(None)
         for name in ("arrival", "departure")

@@ -23,7 +23,7 @@ _ROW = ["source_id", "source_row"]
 
 
 def open_sessions(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) -> pd.DataFrame:
-    """Landed sessions that lack their end, or charges, and may be going on at `start`, one a car: the newest.
+    """Ingested sessions that lack their end, or charges, and may go on at `start`, one a car: the newest.
 
     start: where a plan begins; sessions that began after it have not begun.
     """

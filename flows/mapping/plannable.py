@@ -46,7 +46,7 @@ def plan_inputs(
     """The inputs of a plan or an account, nothing carried yet; those that cannot be asked for are left out.
 
     batteries, sessions, sites: rows of the core tables, sites all of the zone; a car without a session may be
-    among them. calibrated: what was known of calibrations. later: stays after the horizon.
+    among them. calibrated: what was known of calibrations. later: sessions after the horizon.
     """
     later = sessions.iloc[:0] if later is None else later[later["battery_id"].isin(sessions["battery_id"])]
     chargers = known.read("core_charger")

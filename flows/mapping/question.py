@@ -45,7 +45,7 @@ def day_problem(
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
     batteries that it is asked for, all if None. What a session cannot but leave short of its promise the next
     lacks (`certain_arrivals`), and what it leaves above it comes back with that, unless `unlinked` tells of
-    it, or linked is False; as_announced: stays come with what is said of them. Raises what
+    it, or linked is False; as_announced: sessions come with what is said of them. Raises what
     `plannable.IMPOSSIBLE` holds.
     """
     batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
@@ -180,7 +180,7 @@ def unlinked(problem: DayProblem) -> list[str]:
 
 
 def _later(rows: pd.DataFrame) -> dict[str, list[Session]]:
-    """Stays after the horizon by battery_id, in their order; where they are is no matter of this plan.
+    """Sessions after the horizon by battery_id, in their order; where they are is no matter of this plan.
 
     One that cannot be meant is none: the plan that holds it will say so.
     """

@@ -48,7 +48,9 @@ class RealDay:
         batteries = batteries[batteries["battery_id"].isin(there)]
         prices = plan_prices(context, day, lambda _: sessions["departure_utc"].iloc[:0], "market_day")
         if not prices.published.all():
-            raise NoAccountError(f"no account of {day}: {prices.note}", hint="`v2g fetch`, then `v2g check`.")
+            raise NoAccountError(
+                f"no account of {day}: {prices.note}", hint="`v2g ingest prices`, then `v2g check`."
+            )
         inputs = plan_inputs(
             known,
             context.workspace.settings,

@@ -38,13 +38,16 @@ def written_out(book: TariffBook, slots: pd.DatetimeIndex, empty: pd.DataFrame) 
     return pd.DataFrame({name: rows.get(name) for name in empty.columns}, index=range(len(slots)))
 
 
-def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex, value: str = "price_eur_per_kwh") -> Prices:
+def spread(
+    rows: pd.DataFrame, slots: pd.DatetimeIndex, value: str = "price_eur_per_kwh", *, least: bool = False
+) -> Prices:
     """A value of each slot (the price unless given) by the intervals received last.
 
     NaN where none, several or no number covers it.
 
     An hour may be reported again in quarter-hours, or the other way round, and the rows of both are there:
-    the later answer holds. Where one answer covers a slot twice, nobody knows which holds.
+    the later answer holds. Where one answer covers a slot twice, nobody knows which holds; of limits the
+    least does.
     """
     if rows.empty:
         return np.full(len(slots), np.nan)
@@ -59,6 +62,6 @@ def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex, value: str = "price_eur_
     )
     last = frame[frame["received"] == frame.groupby("start")["received"].transform("max")]
     of_slot = last.set_index("start")["value"]
-    once = of_slot[~of_slot.index.duplicated(keep=False)].reindex(slots)
-    values = np.asarray(once, dtype=np.float64)
+    once = of_slot.groupby(level=0).min() if least else of_slot[~of_slot.index.duplicated(keep=False)]
+    values = np.asarray(once.reindex(slots), dtype=np.float64)
     return np.where(np.isfinite(values), values, np.nan)

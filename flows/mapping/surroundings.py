@@ -53,8 +53,8 @@ class Surroundings:
             load_kw=found,
             limits_kw={
                 str(site): (
-                    spread(own, horizon.slots, "import_limit_kw"),
-                    spread(own, horizon.slots, "export_limit_kw"),
+                    spread(own, horizon.slots, "import_limit_kw", least=True),
+                    spread(own, horizon.slots, "export_limit_kw", least=True),
                 )
                 for site, own in limits.groupby("site_id")
             },

@@ -1,4 +1,4 @@
-"""A provider's prices of one market day: asked for, kept as they came, judged, landed."""
+"""A provider's prices of one market day: asked for, kept as they came, judged, ingested."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class _Asking:
         return rows[(rows["interval_start_utc"] + lasts > slots[0]) & (rows["interval_start_utc"] < end)]
 
     def _waiting(self, dataset: str) -> Iterator[pd.DataFrame]:
-        """Landed rows that will pass their check."""
+        """Ingested rows that will pass their check."""
         warehouse = self.context.workspace.warehouse
         frame = warehouse.unchecked(dataset)
         if frame.empty:

@@ -1,4 +1,4 @@
-"""Files in, raw rows out: read all, refuse any, then land."""
+"""Files in, raw rows out: read all, refuse any, then ingest."""
 
 from __future__ import annotations
 

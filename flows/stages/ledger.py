@@ -101,7 +101,7 @@ def export_of(context: Context, batteries: Sequence[str]) -> Export:
         if row["entry_index"] != place or commitment(row["salt"], row["opening"]) != row["commitment"]:
             raise LedgerError(f"out_ledger: entry {place} is missing, or is not what it commits to")
     if unknown := sorted(set(batteries) - {str(row["battery_id"]) for row in rows}):
-        raise UsageError(f"--battery {unknown[0]}: the ledger has no entry of it")
+        raise UsageError(f"battery {unknown[0]!r}: the ledger has no entry of it")
     chosen = [row for row in rows if not batteries or row["battery_id"] in batteries]
     openings = [Opening(index=row["entry_index"], salt=row["salt"], text=row["opening"]) for row in chosen]
     wanted = sorted({json.loads(one.text)["contract_digest"] for one in openings})

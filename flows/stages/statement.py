@@ -28,6 +28,7 @@ from flows.stages.realise import realise
 from flows.stages.record import StageResult
 from flows.stages.settle import settle_days
 from optimize.errors import BillError
+from optimize.market.contract import read_contract
 from optimize.market.statement import owner_month
 from warehouse.errors import LedgerError
 from warehouse.files import make_folder, write_whole
@@ -38,6 +39,14 @@ LEDGER = "ledger"
 STATEMENT = "statement.json"
 _PAGE, _MANIFEST = "index.html", "manifest"
 _KIND = "v2g-planner/statement/1"
+
+
+def require_car(context: Context, battery_id: str) -> None:
+    """Refuse a car that nobody has declared or settled with, before a month is settled for it: UsageError."""
+    for table in ("core_battery", "out_ledger"):
+        if not context.known.read(table, where={"battery_id": battery_id}, columns=["battery_id"]).empty:
+            return
+    raise UsageError(f"battery {battery_id!r} is not in the fleet", hint="`v2g ingest fleet` declares cars.")
 
 
 def settle_month(context: Context, month: date) -> tuple[StageResult, StageResult]:
@@ -79,7 +88,12 @@ def statement(
     said = owner_month(_openings(export.opened), battery_id=battery_id, zone=zone, month=month)
     if not said["days"]:
         raise NoAccountError(f"no day of {month:%Y-%m} is settled with the owner of {battery_id}")
-    text = {**said, **_around(context, said), "key": export.key.verifier.text}
+    text = {
+        **said,
+        **_around(context, said),
+        "wear_by": _wear_by(export.files, said),
+        "key": export.key.verifier.text,
+    }
     files = {STATEMENT: (json.dumps(plain(text), indent=2, ensure_ascii=False) + "\n").encode()}
     files[_PAGE] = statement_page(workspace, text).encode()
     files[_MANIFEST] = export.key.sign(_manifest(files)).encode()
@@ -115,9 +129,12 @@ def verify_statement(
     Raises LedgerError, exit code 4, for what does not hold.
     """
     proved, quiet = proved_by(folder / LEDGER, key=key, witnesses=witnesses, since=since)
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    if odd := sorted(set(files) ^ {STATEMENT, _PAGE, _MANIFEST}):
-        raise LedgerError(f"{odd[0]} is {'no part of' if odd[0] in files else 'missing in'} the statement")
+    there, parts = {path.name for path in folder.iterdir()}, {STATEMENT, _PAGE, _MANIFEST, LEDGER}
+    if odd := sorted(there ^ parts):
+        raise LedgerError(f"{odd[0]} is {'no part of' if odd[0] in there else 'missing in'} the statement")
+    if odd := [name for name in sorted(parts - {LEDGER}) if not (folder / name).is_file()]:
+        raise LedgerError(f"{odd[0]} is no plain file")
+    files = {name: (folder / name).read_bytes() for name in parts - {LEDGER}}
     try:
         listed = opened(files[_MANIFEST].decode(), proved.key, what=_MANIFEST)
         said = json.loads(files[STATEMENT])
@@ -145,6 +162,7 @@ def _around(context: Context, said: Mapping[str, Any]) -> dict[str, Any]:
     quiet = said["energy"]["import_kwh"] is None
     return {
         "as_of_utc": f"{context.as_of:%Y-%m-%dT%H:%M:%SZ}",
+        "days_in_month": len(_days_of(date.fromisoformat(f"{said['month']}-01"))),
         "departures": sums["departures"],
         "metered_slots": sums["metered_slots"],
         "counted_against": sorted({one["counted_against"] for one in said["days"]}),
@@ -153,6 +171,12 @@ def _around(context: Context, said: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "not_settled": _not_settled(context, said),
     }
+
+
+def _wear_by(files: Mapping[str, bytes], said: Mapping[str, Any]) -> list[str]:
+    """What the contracts of the month count wear by: "price", "twin", or both."""
+    names = [f"contracts/{one['contract_digest']}.toml" for one in said["contracts"]]
+    return sorted({read_contract(files[name].decode(), name).wear for name in names})
 
 
 def _not_settled(context: Context, said: Mapping[str, Any]) -> dict[str, str]:

@@ -33,7 +33,7 @@ _WHOLE = {"refused": 0, "set aside": 1, "repeated": 2, "warning": 3, "note": 4}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tried:
-    """What would come of one file: its faults as rows, whether it lands, what the checks would let in."""
+    """What would come of one file: its faults as rows, whether it goes in, what the checks would let in."""
 
     file: str
     faults: list[dict[str, Any]]

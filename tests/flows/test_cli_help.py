@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import json
 import os
@@ -18,6 +19,7 @@ from flows import cli
 from flows.version import ROOMS, source_hash
 from tests.flows.test_cli import HEAVY
 
+ROOT = Path(cli.__file__).parents[1]
 ANY_SHELL = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # the one named, not the one it runs in
 ENGINES = tuple(name for name in HEAVY if name != "pydantic")  # Typer itself reads words with it
 AFTER = (
@@ -37,6 +39,36 @@ def v2g(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def named_commands() -> list[tuple[str, str]]:
+    """(file, command) of what documents, messages and help say to type, up to what a shell would add."""
+    form = r"`(v2g [^`\n]+)`|Example: (v2g .+)"
+    found = []
+    for name in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        found += [(name, pair) for pair in re.findall(form + "|^(v2g .+)$", text, re.MULTILINE)]
+    for file in (one for room in ROOMS for one in sorted((ROOT / room).rglob("*.py"))):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            text = getattr(node, "value", None)
+            pairs = re.findall(form, text) if isinstance(text, str) else []
+            found += [(str(file.relative_to(ROOT)), pair) for pair in pairs]
+    return [(name, re.split(r"[#;|\\]|&&", "".join(pair))[0]) for name, pair in found]
+
+
+def test_what_is_said_to_be_typed_can_be() -> None:
+    named, wrong = named_commands(), []
+    assert len({file for file, _ in named}) > 30
+    for file, line in named:
+        command: Any = get_command(cli.app)
+        words = line.split()[1:]
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
+        asked = {word.split("=")[0].rstrip(".,:)") for word in words if word.startswith("-")}
+        if asked - known or (getattr(command, "commands", None) and words and not words[0].startswith("-")):
+            wrong.append((file, line))
+    assert wrong == []
 
 
 def test_the_version_is_that_of_the_package_and_of_the_code() -> None:

@@ -157,6 +157,25 @@ def test_a_guest_is_held_back_and_a_site_that_nobody_can_help_is_reported(tmp_pa
     assert "DEPOT-1, DEPOT-2 do not follow" in one["problem"]
 
 
+def test_a_car_that_did_not_follow_once_is_asked_to_keep_a_limit_and_believed_when_it_does(
+    tmp_path: Path,
+) -> None:
+    depot = Depot(tmp_path, at_site(made_plan({1: [-6.0] + [10.0] * 23, 2: [3.0] * 24}), 6.0))
+    depot.begin()
+    depot.draws[1] = 11.0  # asked to feed back, it draws
+    depot.minutes(16)
+    number = depot.transaction(1)
+    assert depot.desk.guard.up.off == {number: 11.0}
+    assert depot.desk.guard.up.held[number].kwh == 0.0, "who does not follow is behind by nobody's doing"
+    del depot.draws[1]  # from now on it does what it is asked for
+    for _ in range(20):
+        assert sum(depot.powers().values()) <= 6.0 + 1e-9
+        depot.minutes(1)
+    assert depot.desk.guard.up.off == {}
+    assert sum(depot.powers().values()) == pytest.approx(6.0, abs=0.11), "and it is used"
+    assert depot.stated("curtailed")
+
+
 def test_where_one_stops_as_another_begins_nobody_is_held_back(tmp_path: Path) -> None:
     powers = {1: [9.0, 0.0] * 4, 2: [0.0, 9.0] * 4}
     depot = Depot(tmp_path, at_site(made_plan(powers), 9.5))

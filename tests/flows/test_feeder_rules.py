@@ -15,7 +15,7 @@ from flows.dispatch.current import Found
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import Raised
 from flows.dispatch.gateway.config import load_config
-from flows.dispatch.gateway.feeder import Load, allotted, slack_h
+from flows.dispatch.gateway.feeder import Load, allotted, asked_less, slack_h
 from flows.dispatch.gateway.wanted import Curb, of_session
 from flows.dispatch.gateway.way import Way
 from flows.dispatch.plan_file import PlanFileError, plan_of, text_of
@@ -59,6 +59,26 @@ def test_who_has_most_slack_is_held_back_first_and_a_guest_before_all() -> None:
     assert allotted(least, {"yard": 4.0}) == {1: 0.0}, "it cannot charge with less than 4.1 kW"
     assert allotted(least, {"yard": 4.2}) == {1: 4.2}
     assert slack_h(hours=8.0, missing_kwh=22.0, most_kw=11.0) == 6.0
+
+
+def test_who_does_not_obey_is_asked_for_less_where_nobody_else_can_help() -> None:
+    loads = [
+        Load(number=1, chain=("yard", "top"), asked_kw=5.0, slack_h=1.0),
+        Load(number=2, chain=("yard", "top"), asked_kw=9.0, fixed_kw=11.0, slack_h=1.0),
+        Load(number=3, chain=("top",), asked_kw=9.0, fixed_kw=9.0, slack_h=6.0, least_kw=4.0),
+        Load(number=4, chain=("top",), asked_kw=-3.0, fixed_kw=2.0),
+    ]
+
+    def asked(**room: float) -> dict[int, float]:
+        return asked_less(loads, room, allotted(loads, room), {2, 3, 4})
+
+    assert asked(top=22.0) == {}, "what the others leave is enough"
+    assert asked(top=20.0) == {3: 7.0}, "who has most slack first"
+    assert asked(top=14.0) == {3: 0.0}, "below its least there is only 0"
+    assert asked(top=4.0) == {3: 0.0, 2: 2.0}, "who is not to draw is not asked to draw less"
+    assert asked(top=50.0, yard=6.0) == {2: 6.0}
+    assert asked() == {}
+    assert asked_less(loads, {"top": 4.0}, {1: 0.0}, {3}) == {3: 0.0}, "a station that takes no profile"
 
 
 def test_no_site_is_above_its_limit_if_that_can_be_had_and_nobody_is_held_back_without_need() -> None:

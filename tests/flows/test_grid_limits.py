@@ -92,6 +92,22 @@ def test_a_plan_keeps_what_the_grid_lets_a_site_draw(bare: Workspace) -> None:
     assert bounded[on_day].max() > limit - 1e-3, "and it is used"
 
 
+def test_of_limits_that_overlap_in_one_file_the_least_holds(bare: Workspace) -> None:
+    put(bare, "chargers", charger_rows())
+    hours = hourly(DAY, 1, "import_limit_kw", 4.0, site_id="yard").assign(resolution_minutes=60)
+    hours = hours[pd.to_datetime(hours["interval_start_utc"]).dt.minute == 0]
+    quarters = hours.assign(
+        resolution_minutes=15, import_limit_kw=1.5,
+        interval_start_utc=pd.to_datetime(hours["interval_start_utc"]) + pd.Timedelta(minutes=15),
+    )  # fmt: skip
+    put(bare, "site_limits", pd.concat([hours, quarters]))
+    check(Context.of(bare, AS_OF))
+    limit, _ = inputs_of(bare).surroundings.limits_kw["yard"]
+    assert sorted(set(limit[np.isfinite(limit)])) == [1.5, 4.0]
+    assert np.isfinite(limit).sum() == 4 * len(hours)
+    assert (limit == 1.5).sum() == len(quarters)
+
+
 def test_no_car_is_left_out_for_a_limit_of_the_grid(bare: Workspace) -> None:
     put(bare, "chargers", charger_rows(max_discharge_current_a=16.0))
     put(bare, "sessions", session_rows().assign(charger_id=["yard-1", "", ""]))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.signals import SignalError, SiteLimit, limits_of
+from flows.dispatch.plan_file import text_of
 from flows.errors import UsageError
 from tests.flows.depots import START, at_site, made_plan
 from tests.flows.metered_depot import Depot
@@ -108,6 +113,64 @@ def test_what_is_no_json_is_refused(data: bytes) -> None:
         limits_of(data)
 
 
+def places(stated: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    pairs = (
+        stated.items() if isinstance(stated, dict) else enumerate(stated if isinstance(stated, list) else ())
+    )
+    for key, value in pairs:
+        yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize(
+    "odd", [None, True, 1, -1, 10**400, math.inf, math.nan, "x", "", "\ud800", "P1D", "9" * 500, [], [[]],
+            [{}], [None], {}, {"a": 1}, "0001-01-01T00:00+14:00"],
+    ids=lambda odd: repr(odd)[:20],
+)  # fmt: skip
+def test_whatever_stands_anywhere_in_a_file_it_is_read_or_refused(odd: Any) -> None:
+    read_right = refused = 0
+    for stated in (OWN, EVENT):
+        for path in list(places(stated))[1:]:
+            wrong = copy.deepcopy(stated)
+            at_place: Any = wrong
+            for key in path[:-1]:
+                at_place = at_place[key]
+            at_place[path[-1]] = odd
+            try:
+                limits, _ = limits_of(json.dumps(wrong).encode())
+                read_right += 1
+                assert all(f"{one}".encode() and one.import_kw <= 1e6 for one in limits)
+            except SignalError:
+                refused += 1
+    assert read_right and refused
+
+
+def test_of_two_limits_in_one_interval_the_least_holds() -> None:
+    both = [{"type": "IMPORT_CAPACITY_LIMIT", "values": [kw]} for kw in (3.0, 9.0)]
+    assert [one.import_kw for one in read(with_(intervals=[{"payloads": both}]))] == [3.0]
+
+
+def test_what_is_no_plain_file_costs_no_other_signal_and_no_plan(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 24}), 50.0))
+    depot.begin()
+    for folder, name in (("signals", "a"), ("exports", "dispatch_a")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / f"{name}.json").symlink_to(tmp_path / "nowhere.json")
+        os.mkfifo(tmp_path / folder / f"{name}b.json")
+        (tmp_path / folder / f"{name}c.json").mkdir()
+    write_whole(tmp_path / "signals" / "dim.json", json.dumps(EVENT))
+    assert depot.desk.look_at_signals()
+    assert {one["problem"].split()[0] for one in depot.stated("signal refused")} == {
+        "a.json",
+        "ab.json",
+        "ac.json",
+    }
+    newer = at_site(made_plan({1: [5.0] * 24}, plan_id="p2", as_of=at(1)), 50.0)
+    write_whole(tmp_path / "exports" / "dispatch_newer.json", text_of(newer))
+    assert depot.desk.plans.look(depot.now)
+    assert depot.desk.plans.plans[0].plan_id == "p2"
+
+
 def test_the_gateway_keeps_a_limit_at_once_and_lets_go_when_it_is_over(tmp_path: Path) -> None:
     depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 24, 2: [6.0] * 24}), 50.0))
     depot.begin()
@@ -141,6 +204,21 @@ def test_the_gateway_keeps_a_limit_at_once_and_lets_go_when_it_is_over(tmp_path:
     assert (tmp_path / "gateway" / "replan.json").exists()
 
 
+def test_an_event_of_many_limits_asks_for_one_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 24}), 50.0))
+    depot.begin()
+    asked: list[str] = []
+    monkeypatch.setattr(Desk, "ask", lambda _, why: asked.append(why))
+    (tmp_path / "signals").mkdir()
+    week = [{**EVENT["intervals"][0], "id": number} for number in range(672)]
+    write_whole(tmp_path / "signals" / "week.json", json.dumps(with_(intervals=week)))
+    assert depot.desk.look_at_signals()
+    (why,) = asked
+    assert why.startswith("limited by the grid: site depot may draw 6 kW") and why.endswith("; and 671 more")
+    lines = (tmp_path / "gateway" / "alerts.jsonl").read_text().splitlines()
+    assert sum("limited by the grid" in line for line in lines) == 672, "each is an alert"
+
+
 def test_a_file_that_goes_lifts_its_limit_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
     depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 24}), 50.0))
     depot.begin()
@@ -167,7 +245,8 @@ def test_a_file_that_goes_lifts_its_limit_and_a_bad_one_changes_nothing(tmp_path
 
 def test_the_command_writes_a_file_that_the_gateway_keeps(tmp_path: Path) -> None:
     def run(*words: str) -> Any:
-        return CliRunner().invoke(app, ["-w", str(tmp_path), "--json", "gateway", "limit", *words])
+        moment = ("--as-of", START.isoformat())
+        return CliRunner().invoke(app, ["-w", str(tmp_path), "--json", *moment, "gateway", "limit", *words])
 
     span = ("--from", "2026-06-16T16:10Z", "--to", "2026-06-16T16:40Z")
     done = run("yard/1", "--import-kw", "4.2", *span)
@@ -179,7 +258,38 @@ def test_the_command_writes_a_file_that_the_gateway_keeps(tmp_path: Path) -> Non
     for words in (
         ("yard", *span), ("yard", "--import-kw", "1", "--from", span[3], "--to", span[1]),
         ("yard", "--import-kw", "-1", *span), ("yard", "--import-kw", "1", "--to", "soon"),
+        ("yard", "--import-kw", "1", "--from", "2026-06-16T14:00Z", "--to", "2026-06-16T15:00Z"),
     ):  # fmt: skip
         refused = run(*words)
         assert isinstance(refused.exception, UsageError) or refused.exit_code == 2, words
     assert len(list((tmp_path / "signals").iterdir())) == 1
+
+
+def test_another_limit_of_the_same_moment_stands_beside_the_first(tmp_path: Path) -> None:
+    span = ("--from", "2026-06-16T16:10Z", "--to", "2026-06-16T16:40Z", "--as-of", START.isoformat())
+    long = "ä" * 60
+    orders = (("yard", "--import-kw", "4.2"), ("yard", "--export-kw", "0"), ("yard", "--import-kw", "2"),
+              ("Yard", "--import-kw", "7"), (long, "--import-kw", "1"),
+              ("yard", "--import-kw", "4.2"))  # fmt: skip
+    for order in orders:
+        done = CliRunner().invoke(app, ["-w", str(tmp_path), "gateway", "limit", *order, *span])
+        assert done.exit_code == 0, done.output
+    files = list((tmp_path / "signals").iterdir())
+    held = [one for file in files for one in limits_of(file.read_bytes())[0]]
+    assert sorted((one.site_id, one.import_kw, one.export_kw) for one in held) == [
+        ("Yard", 7.0, math.inf), ("yard", 2.0, math.inf), ("yard", 4.2, math.inf), ("yard", math.inf, 0.0),
+        (long, 1.0, math.inf),
+    ]  # fmt: skip
+
+
+def test_a_limit_for_a_site_that_no_plan_knows_says_so(tmp_path: Path) -> None:
+    def known(site: str) -> bool:
+        words = ("gateway", "limit", site, "--import-kw", "1", "--to", "2026-06-16T17:00Z")
+        done = CliRunner().invoke(app, ["-w", str(tmp_path), "--json", *words, "--as-of", START.isoformat()])
+        assert done.exit_code == 0, done.output
+        return bool(json.loads(done.stdout)["known"])
+
+    assert known("depot"), "no gateway has run here: nothing tells otherwise"
+    Depot(tmp_path, at_site(made_plan({1: [4.0] * 24}), 50.0))
+    assert known("depot")
+    assert not known("depto")

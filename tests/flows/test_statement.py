@@ -65,6 +65,8 @@ def test_a_month_sums_what_its_days_were_settled_to(depot: Workspace, tmp_path: 
     assert said["without_imbalance"] == [f"{DAY}", f"{NEXT}"]
     text = page.read_text(encoding="utf-8")
     assert "On 2 days nothing is known of what departing from the schedule" in text
+    assert f"2 of the month's {said['days_in_month']} days settled" in text
+    assert said["days_in_month"] in (30, 31) and "wore more, at the price of the plan" in text
     for amount in said["money"].values():
         assert f"<td>{amount}</td>" in text
     health = said["battery"]["health"]
@@ -110,6 +112,15 @@ def test_who_has_the_folder_alone_finds_every_change(depot: Workspace, tmp_path:
     refused("index.html", None)
     refused("more.txt", b"")
     refused("ledger/openings.jsonl", b"")
+    (folder / "more").mkdir()
+    with pytest.raises(LedgerError, match="more is no part of the statement"):
+        verify_statement(folder, key=None, witnesses=(), since=None)
+    (folder / "more").rmdir()
+    (tmp_path / "page").write_bytes((folder / "index.html").read_bytes())
+    (folder / "index.html").unlink()
+    (folder / "index.html").mkdir()
+    with pytest.raises(LedgerError, match="is no plain file"):
+        verify_statement(folder, key=None, witnesses=(), since=None)
 
 
 def test_a_sum_that_was_signed_wrong_is_found(depot: Workspace, tmp_path: Path) -> None:
@@ -207,3 +218,25 @@ def test_by_one_command_from_accounts_to_a_verified_statement(settled_depot: Wor
     assert CliRunner().invoke(app, ["ledger", "verify", str(folder)]).exit_code == 0
     again = CliRunner().invoke(app, line)
     assert json.loads(again.stdout)["stages"][-1]["statement"]["money"] == said[-1]["statement"]["money"]
+
+
+def test_a_car_that_nobody_knows_is_refused_before_anything_is_settled(settled_depot: Workspace) -> None:
+    make_key(settled_depot, "example.org/fleet")
+    line = ["-w", str(settled_depot.root), "statement", "car-9", "--month", f"{MONTH:%Y-%m}"]
+    before = settled_depot.warehouse.read("out_settlement")
+    refused = CliRunner().invoke(app, line)
+    assert (
+        isinstance(refused.exception, UsageError) and "'car-9' is not in the fleet" in f"{refused.exception}"
+    )
+    assert len(settled_depot.warehouse.read("out_settlement")) == len(before)
+
+
+def test_a_page_says_what_wear_is_counted_by(depot: Workspace, tmp_path: Path) -> None:
+    from flows.publish.owner_page import statement_page
+
+    said = json.loads((stated(depot, tmp_path / "out").parent / "statement.json").read_text())
+    assert said["wear_by"] == ["price"]
+    by_twin = statement_page(depot, said | {"wear_by": ["twin"]})
+    assert "wore more, by its twin for the days as driven" in by_twin
+    both = statement_page(depot, said | {"wear_by": ["price", "twin"]})
+    assert "at the price of the plan or by its twin, as the contract of the day says" in both

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pandas as pd
 import pytest
 
 from tests.twin.batteries import battery, calibrated
-from twin.passport import CONDITION, TECHNICAL, Counted, counted, passport
+from twin.faults import FaultKind
+from twin.passport import _DISTURBED, CONDITION, TECHNICAL, Counted, counted, passport
 
 AS_OF = pd.Timestamp("2026-06-15T12:00Z")
 BEGIN = pd.Timestamp("2026-06-01T00:00Z")
@@ -146,6 +147,48 @@ def test_every_figure_has_its_provenance_and_what_is_missing_is_named() -> None:
     missing = made(None, 0.1)["missing"]
     assert missing["batteryCondition.energyThroughput"] == "no telemetry of voltage and current"
     assert "two check-ups" in missing["batteryCondition.internalResistanceIncrease"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "gone"),
+    [
+        ("current_bias", {"energyThroughput", "capacityThroughput", "numberOfFullCycles",
+                          "temperatureInformation"}),
+        ("temperature_offset", {"temperatureInformation"}), ("stuck_voltage", {"energyThroughput"}),
+        ("swapped_battery", {"energyThroughput", "capacityThroughput", "numberOfFullCycles",
+                             "temperatureInformation", "stateOfCharge"}),
+        ("quantised_voltage", set()), ("shifted_clock", set()),
+    ],
+)  # fmt: skip
+def test_what_a_faulty_sensor_reported_is_not_added_up(fault: str, gone: set[str]) -> None:
+    def conditions(sensor_fault: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+        document = passport(
+            battery(), replace(calibrated(), sensor_fault=sensor_fault), AS_OF, samples=counted(samples()),
+            checkups=checkups(), v2g_kwh=0.0, v2g_days=0, consumption_kwh_per_km=None,
+        )  # fmt: skip
+        jsonschema.validate(document["PerformanceAndDurability"], SCHEMA)
+        return document["PerformanceAndDurability"]["batteryCondition"], document["missing"]
+
+    (right, _), (wrong, missing) = conditions(None), conditions(fault)
+    assert set(right) - set(wrong) == gone
+    for name in gone:
+        assert missing[f"batteryCondition.{name}"] == f"telemetry has a sensor fault: {fault}"
+    hot = [one for one in wrong["negativeEvents"] if "°C" in one["negativeEvent"]]
+    assert bool(hot) == ("temperatureInformation" not in gone)
+
+
+def test_every_sensor_fault_is_judged() -> None:
+    assert set(_DISTURBED) | {"quantised_voltage", "shifted_clock"} == set(get_args(FaultKind))
+
+
+def test_telemetry_too_sparse_to_add_up_says_so_and_charge_has_its_own_time() -> None:
+    sparse = samples().iloc[::3].assign(soc_reported=[0.5, 0.6, None, None, None])
+    sparse["time_utc"] = [BEGIN + pd.Timedelta(minutes=20 * number) for number in range(5)]
+    document = made(counted(sparse))
+    condition = document["PerformanceAndDurability"]["batteryCondition"]
+    assert condition["stateOfCharge"] == {"stateOfChargeValue": 60.0, "lastUpdate": "2026-06-01T00:20:00Z"}
+    assert "energyThroughput" not in condition
+    assert "no two samples" in document["missing"]["batteryCondition.energyThroughput"]
 
 
 def test_a_faulty_sensor_is_an_event_and_kilometres_need_to_be_reported() -> None:

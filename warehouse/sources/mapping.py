@@ -245,7 +245,9 @@ class _Reader:
             key = "received" if stated is not None else "delay_minutes"
             raise keys.error(key, "is given twice: columns.received_utc says when rows were received")
         if rule.constant is not None:
-            raise keys.error("columns.received_utc", "is a constant: land the file at that moment (--as-of)")
+            raise keys.error(
+                "columns.received_utc", "is a constant: ingest the file as of that moment (--as-of)"
+            )
         if rule.header is None or rule.since is not None:
             raise keys.error("columns.received_utc", "has to be one column of times")
         return Received(column=rule.header, time_format=rule.time_format, unix_seconds=rule.unix_seconds)

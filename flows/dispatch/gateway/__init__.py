@@ -14,5 +14,7 @@
 
 STATE_FOLDER = "gateway"
 """Of a workspace: what the gateway keeps."""
+PLANS = "plans"
+"""In it: its own copies of plans."""
 ASKED_FILE = "replan.json"
 """In it: when it last asked for a new plan, and why."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.dispatch.current import Found
-from flows.dispatch.gateway import ASKED_FILE
+from flows.dispatch.gateway import ASKED_FILE, PLANS
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.authorize import ACCEPTED, asked_token, status_of
 from flows.dispatch.gateway.book import Book, Came, Transaction
@@ -45,7 +45,7 @@ class Desk:
         self._inbox, self.state = inbox, make_folder(state)
         self.alerts = Alerts(state / "alerts.jsonl", clock)
         self.plans = PlanFolder(
-            plans, state / "plans", lambda name, why: self.alerts.report(Kind.PLAN_REFUSED, name, why)
+            plans, state / PLANS, lambda name, why: self.alerts.report(Kind.PLAN_REFUSED, name, why)
         )
         self.plans.look(clock())  # before anybody is answered: a car that is plugged in already is in one
         self.signals = SignalFolder(
@@ -216,13 +216,15 @@ class Desk:
     def look_at_signals(self) -> bool:
         """Take what the grid says; whether that changed anything."""
         come, lifted = self.signals.look()
+        noted: list[str] = []
         for kind, limits in ((Kind.SIGNAL, come), (Kind.SIGNAL_LIFTED, lifted)):
             for one in limits:
                 known = self.plans.site(one.site_id) is not None
                 what = f"{one}{'' if known else '; no plan knows that site'}"
                 self.alerts.report(kind, "", what, site_id=one.site_id, each=True)
-                self.ask(f"{kind}: {what}")
-        if come or lifted:
+                noted.append(f"{kind}: {what}")
+        if noted:  # an event may hold a thousand: it is asked once
+            self.ask(noted[0] if len(noted) == 1 else f"{noted[0]}; and {len(noted) - 1} more")
             self.tell_limits()
         return bool(come or lifted)
 

@@ -1,17 +1,18 @@
 """What cars at plugs may draw so that every site above them keeps its limit: who is held back, and how far.
 
 What a car draws against its profile is taken as it is, and a planned feeding back goes on: nobody is made to
-feed back more than was planned, since neither its contract nor its battery's bounds are known here. What is
-left of a limit goes first to the car with the least slack: the hours that it could stand still and still
-leave with what was promised. So the car with the most slack is held back first; what it misses can be made
-up later. A guest, whom nothing is promised, is held back before all. Where sites feed too much back the
-order is turned round: who has the least slack stops feeding first, which it is none the worse for.
+feed back more than was planned, since neither its contract nor its battery's bounds are known here. Where all
+that the others leave is not enough, it is asked for less as well. What is left of a limit goes first to the
+car with the least slack: the hours that it could stand still and still leave with what was promised. So the
+car with the most slack is held back first; what it misses can be made up later. A guest, whom nothing is
+promised, is held back before all. Where sites feed too much back the order is turned round: who has the least
+slack stops feeding first, which it is none the worse for.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.dispatch.plan_file import PlanSite
@@ -65,6 +66,32 @@ def allotted(
             given = 0.0
         take(load.chain, given)
         found[load.number] = given
+    return found
+
+
+def asked_less(
+    loads: Sequence[Load], room_kw: Mapping[str, float], given_kw: Mapping[int, float], among: Container[int]
+) -> dict[int, float]:
+    """Return what loads that do not do as they are asked are asked for where nobody else can help, kW.
+
+    given_kw: of those that obey; among: who can be asked. They are reckoned with as they are until one is
+    seen to do it.
+    """
+    left = dict(room_kw)
+    for load in loads:
+        for site in load.chain:
+            if site in left:
+                left[site] -= given_kw.get(load.number, load.held_kw)
+    found: dict[int, float] = {}
+    for load in sorted(loads, key=lambda one: (-one.slack_h, one.number)):
+        most = min((left[site] for site in load.chain if site in left), default=0.0)
+        if load.fixed_kw is None or load.number not in among or load.asked_kw <= 0.0 or most >= 0.0:
+            continue
+        less = max(0.0, load.fixed_kw + most)
+        found[load.number] = less = less if less >= load.least_kw else 0.0
+        for site in load.chain:
+            if site in left:
+                left[site] += load.fixed_kw - less
     return found
 
 

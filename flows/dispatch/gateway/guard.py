@@ -18,7 +18,7 @@ from typing import Any
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import CatchUp
-from flows.dispatch.gateway.feeder import Load, allotted, chain_of, slack_h
+from flows.dispatch.gateway.feeder import Load, allotted, asked_less, chain_of, slack_h
 from flows.dispatch.gateway.plans import PlanFolder
 from flows.dispatch.gateway.wanted import Curb, Intended, Wanted, as_planned, by_fallback
 from flows.dispatch.gateway.way import ENOUGH_KW, Held, Way
@@ -108,13 +108,15 @@ class Guard:
                 loads = {car.one.number: self._load(car, way, at) for car in cars}
                 room = self._room(cars, way, at)
                 given = allotted(list(loads.values()), room, most_slack_first=way is self.down)
+                most = given | asked_less(list(loads.values()), room, given, way.off.keys() - self.deaf)
                 for number, load in loads.items():
                     asked[number] = max(asked.get(number, -math.inf), load.asked_kw)
-                    if given.get(number, math.inf) < load.asked_kw - ENOUGH_KW:
-                        bound[number] = min(bound.get(number, math.inf), given[number])
+                    if most.get(number, math.inf) < load.asked_kw - ENOUGH_KW:
+                        bound[number] = min(bound.get(number, math.inf), most[number])
             wanted = {
                 number: (kw, bound.get(number, kw))
-                for number, kw in asked.items() if loads[number].fixed_kw is None
+                for number, kw in asked.items()
+                if loads[number].fixed_kw is None or number in {*bound, *way.held}
             }  # fmt: skip
             changed |= self._decided(way, by_number, wanted, _over(loads.values(), room), now)
         for load in loads.values():
@@ -294,9 +296,10 @@ class Guard:
         return f" ({', '.join(names[:5])} {'do' if len(names) > 1 else 'does'} not follow)" if names else ""
 
     def _count(self, cars: Mapping[int, _Car], now: float) -> None:
-        """Add up what those who are held back are behind their plans, and what others make up."""
+        """Add up what those who are held back, and obey, are behind their plans, and what others make up."""
         hours = 0.0 if self._looked is None else max(0.0, now - self._looked) / 3600.0
-        for number in {*self.up.held, *self.down.held, *self.catch_up.raised} & cars.keys():
+        held = {*self.up.held, *self.down.held, *self.catch_up.raised}
+        for number in (held & cars.keys()) - {*self.up.off, *self.down.off}:
             one, intended = cars[number].one, cars[number].intended
             planned = intended.kw(now)
             bound = (self.curb(number) or Curb()).at(now, planned)

@@ -57,7 +57,7 @@ class PlanFolder:
         changed = False
         try:
             files = sorted(self._folder.glob(PATTERN))
-            signs = {file.name: (file.stat().st_mtime_ns, file.stat().st_size) for file in files}
+            signs = {file.name: (file.lstat().st_mtime_ns, file.lstat().st_size) for file in files}
         except OSError:
             return False  # away: the copies hold
         for file in files:
@@ -137,8 +137,8 @@ class PlanFolder:
 
     def _load(self, file: Path) -> bool:
         try:
-            if file.is_symlink() or file.stat().st_size > _MOST_BYTES:
-                raise PlanFileError(f"{file.name} is a link, or larger than {_MOST_BYTES:,} bytes")
+            if file.is_symlink() or not file.is_file() or file.stat().st_size > _MOST_BYTES:
+                raise PlanFileError(f"{file.name} is no plain file, or larger than {_MOST_BYTES:,} bytes")
             self._plans = {**self._plans, file.name: plan_of(file.read_bytes(), file.name)}
         except PlanFileError as error:
             self._refused(file.name, str(error))

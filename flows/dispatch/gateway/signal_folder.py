@@ -36,7 +36,7 @@ class SignalFolder:
             if not self._folder.is_dir():
                 return [], []  # away: the copies hold
             files = {file.name: file for file in sorted(self._folder.glob(PATTERN))}
-            signs = {name: (file.stat().st_mtime_ns, file.stat().st_size) for name, file in files.items()}
+            signs = {name: (file.lstat().st_mtime_ns, file.lstat().st_size) for name, file in files.items()}
         except OSError:
             return [], []
         for name, file in files.items():
@@ -49,7 +49,8 @@ class SignalFolder:
             self._seen.pop(name, None)
             (self._own / name).unlink(missing_ok=True)
         after = self.limits
-        return [one for one in after if one not in before], [one for one in before if one not in after]
+        was, now = set(before), set(after)
+        return [one for one in after if one not in was], [one for one in before if one not in now]
 
     def at(self, site_id: str, moment: float) -> tuple[float, float]:
         """What a site may draw and feed back at a moment (s since 1970), kW; inf where nothing is said."""
@@ -68,8 +69,8 @@ class SignalFolder:
 
     def _load(self, file: Path) -> bool:
         try:
-            if file.is_symlink() or file.stat().st_size > _MOST_BYTES:
-                raise SignalError(f"is a link, or larger than {_MOST_BYTES:,} bytes")
+            if file.is_symlink() or not file.is_file() or file.stat().st_size > _MOST_BYTES:
+                raise SignalError(f"is no plain file, or larger than {_MOST_BYTES:,} bytes")
             self._limits[file.name], notes = limits_of(file.read_bytes())
             if notes:
                 self._refused(file.name, f"{file.name}: {'; '.join(notes)}")

@@ -18,6 +18,7 @@ from typing import Any
 
 _LIMITS = {"IMPORT_CAPACITY_LIMIT": "import_kw", "EXPORT_CAPACITY_LIMIT": "export_kw"}
 _OWN = {"site_id", "from", "to", "import_kw", "export_kw"}
+_MOST_KW = 1e6
 _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(
     r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
@@ -89,33 +90,33 @@ def _event(stated: Mapping[str, Any], notes: list[str]) -> list[SiteLimit]:
     if not sites:
         raise SignalError("names no site among its targets")
     units = {
-        one.get("payloadType"): one.get("units")
-        for one in stated.get("payloadDescriptors") or () if isinstance(one, dict)
+        str(one.get("payloadType")): one.get("units")
+        for one in _list(stated.get("payloadDescriptors"), "payloadDescriptors") if isinstance(one, dict)
     }  # fmt: skip
     found: list[SiteLimit] = []
     for begin, end, payloads in _intervals(stated):
         powers: dict[str, float] = {}
         for one in payloads:
-            kind, values = one.get("type"), one.get("values")
+            kind, values = str(one.get("type")), one.get("values")
             if kind not in _LIMITS:
-                note = f"{str(kind)[:40]} is not acted on, only {' and '.join(_LIMITS)}"
+                note = f"{kind[:40]} is not acted on, only {' and '.join(_LIMITS)}"
                 notes += [note] if note not in notes else []
                 continue
             if units.get(kind) != "KW":
                 raise SignalError(f"{kind} is in {units.get(kind) or 'no unit that its event tells'}, not KW")
             if not isinstance(values, list) or len(values) != 1:
                 raise SignalError(f"{kind} has not one value")
-            powers[_LIMITS[kind]] = _kw(values[0], kind)
+            powers[_LIMITS[kind]] = min(_kw(values[0], kind), powers.get(_LIMITS[kind], math.inf))
         found += [_limit(site, begin, end, powers) for site in sites if powers]
     return found
 
 
 def _intervals(stated: Mapping[str, Any]) -> Iterator[tuple[datetime, datetime, list[dict[str, Any]]]]:
     """Begin, end and payloads of each interval: one after another from the event's start, or at its own."""
-    general = stated.get("intervalPeriod") or {}
+    general = _object(stated.get("intervalPeriod"), "intervalPeriod")
     at = _start(general, stated) if general.get("start") else None
-    for one in stated.get("intervals") or ():
-        own = one.get("intervalPeriod") or {} if isinstance(one, dict) else {}
+    for one in _list(stated.get("intervals"), "intervals"):
+        own = _object(one.get("intervalPeriod"), "intervalPeriod") if isinstance(one, dict) else {}
         begin = _start(own, stated) if own.get("start") else at
         if begin is None:
             raise SignalError("an interval has no start, nor has its event")
@@ -154,8 +155,20 @@ def _targets(stated: object) -> Iterator[str]:
             yield from (str(value) for value in one["values"])
 
 
+def _object(value: object, name: str) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise SignalError(f"{name} is no object")
+    return value or {}
+
+
+def _list(value: object, name: str) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        raise SignalError(f"{name} is no list")
+    return value or []
+
+
 def _limit(site: object, begin: datetime, end: datetime, powers: Mapping[str, float]) -> SiteLimit:
-    if not isinstance(site, str) or not site:
+    if not isinstance(site, str) or not site or not site.isprintable():
         raise SignalError("names no site_id")
     if end <= begin:
         raise SignalError(f"ends at {end.isoformat()}, not after it began")
@@ -164,8 +177,8 @@ def _limit(site: object, begin: datetime, end: datetime, powers: Mapping[str, fl
 
 def _kw(value: object, name: str) -> float:
     right = isinstance(value, int | float) and not isinstance(value, bool)
-    if not right or not 0.0 <= float(value) < math.inf:  # type: ignore[arg-type]
-        raise SignalError(f"{name} = {str(value)[:40]!r} is no power of 0 kW or more")
+    if not right or not 0.0 <= value <= _MOST_KW:  # type: ignore[operator]
+        raise SignalError(f"{name} = {str(value)[:40]!r} is no power of 0 to {_MOST_KW:g} kW")
     return float(value)  # type: ignore[arg-type]
 
 
