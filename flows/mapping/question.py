@@ -108,7 +108,7 @@ def day_problem(
             day_starts=horizon.day_starts,
             may_discharge=able,
         )
-        return with_grid_limits(problem, around.limits_kw)
+        return with_grid_limits(problem, around.limits_kw, around.setpoints_kw)
 
     alone = asked(plugged, linked=False)
     if as_announced:

@@ -241,7 +241,7 @@ SITE_LOAD = TableContract(
 
 SITE_LIMIT = TableContract(
     name="site_limit",
-    description="What the grid lets a site draw and feed back for a while, below its own limits.",
+    description="What the grid lets a site draw and feed back for a while, below its own limits, or orders.",
     columns=(
         identifier("site_id", "Site", "depot"),
         moment("interval_start_utc", "Start of the half-open interval", example=_hours(-1)),
@@ -250,6 +250,8 @@ SITE_LIMIT = TableContract(
                example=4.2, default="its own limit"),
         number("export_limit_kw", "kW", "Largest power fed back then; none without", 0.0, 1e6, nullable=True,
                example=0.0, default="its own limit"),
+        number("setpoint_kw", "kW", "What it is to draw then, as near as cars can; none without", 0.0, 1e6,
+               nullable=True, default="what pays"),
     ),
     key=("site_id", "interval_start_utc"),
 )  # fmt: skip
