@@ -21,6 +21,7 @@ from flows.mapping.question import day_problem, unlinked
 from flows.mapping.rungs import MODES, RUNGS, PlanSource
 from flows.mapping.site_notes import overloaded
 from flows.mapping.twin_wear import TwinWear, twin_wear
+from flows.mapping.v2x_band import band_notes, bands_of
 from optimize.plan import PlannedDay, best_mode, plan_modes
 from optimize.rescue import rescue
 from optimize.types import DayProblem, Mode, ModePlan
@@ -67,6 +68,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
     misses = _own_misses(planned.plans, followed)
     question = solved.problems[followed]
     notes = [*input_notes(inputs), *unlinked(question), *overloaded(question), *solved.notes(followed)]
+    notes += band_notes(question, bands_of(inputs.sessions))
     if misses:
         notes.append(f"departures missed that ordered charging keeps: {', '.join(misses)}")
     wear: TwinWear = {}
