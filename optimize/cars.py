@@ -97,8 +97,9 @@ class Session:
     """One session at a charger: when, with what SoC it comes and with what it should leave.
 
     What the charger, the contract or the car itself sets for this session next to the car's own: min_soc (the
-    higher of it and the car's soc_min holds), max_soc (the lower of it and its soc_max), charge_limit_kw and discharge_limit_kw (the lower of each and the car's holds);
-    and in place of it: efficiency_charge, efficiency_discharge and site_id. None is as the car says.
+    higher of it and the car's soc_min holds), max_soc (the lower of it and its soc_max), charge_limit_kw and
+    discharge_limit_kw (the lower of each and the car's holds); and in place of it: efficiency_charge,
+    efficiency_discharge and site_id. None is as the car says.
     value_eur_per_kwh: worth of a kWh in store (battery-side) when the session ends; None is as the problem
     says. carries: it comes with arrival_soc and, besides, with what the car's last session of whole slots
     leaves above its target, if those between carry as well; otherwise with arrival_soc whatever happened
