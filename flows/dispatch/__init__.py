@@ -5,6 +5,7 @@
 - `merge`: a plan's quarter-hours as few periods, at the least cost · `profile`: a session of a plan as
 profiles
 - `planned`: a stored plan as a file · `plan_file`: that file, without a warehouse · `plan_profiles`: all
+- `s2`: a session or a site as messages of S2 · `plan_messages`: a stored plan's
 - `gateway`: the central system that carries the file out · `bell`: what it left for whoever plans
 - `simulator`: charge points with cars, to rehearse with
 """
