@@ -1,4 +1,4 @@
-"""gateway.toml: the stations that may connect with their passwords, whose car a token is, margins of sites.
+"""gateway.toml: the stations that may connect, whose car a token is, margins of sites, meter intervals.
 
     [stations]
     "DEPOT-1" = "sixteen characters or more"
@@ -9,6 +9,9 @@
 
     [margins]
     "yard" = 2.0                   # kW that stay free below the limits of this site
+
+    [meters]
+    interval_s = 60                # so often a station meters a car, which it is told at each connection
 
 Only its owner may read the file.
 """
@@ -30,16 +33,21 @@ from flows.errors import UsageError
 FILE_NAME = "gateway.toml"
 _STATION = re.compile(r"[A-Za-z0-9*_=:+|@. -]{1,48}")
 _LEAST = 16
+_METER_S = 60
 _HINT = f'{FILE_NAME} of mode 0600: [stations] with a line "STATION" = "PASSWORD" for each.'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """stations: id → password. cars: token in capitals, or place, → battery_id. margins: site_id → kW."""
+    """stations: id → password. cars: token in capitals, or place, → battery_id. margins: site_id → kW.
+
+    meter_interval_s: seconds from one meter value of a car to the next.
+    """
 
     stations: Mapping[str, str]
     cars: Mapping[str, str] = field(default_factory=dict)
     margins: Mapping[str, float] = field(default_factory=dict)
+    meter_interval_s: int = _METER_S
 
     def admits(self, station: str, authorization: str | None) -> bool:
         """Whether a station may connect with this header of HTTP basic authentication."""
@@ -69,7 +77,7 @@ def load_config(path: Path) -> GatewayConfig:
         raise UsageError(f"{path} is not TOML: {error}", hint=_HINT) from error
     if mode & 0o077:
         raise UsageError(f"{path} holds passwords and can be read by others", hint=f"chmod 600 {path}")
-    if strange := sorted(answer.keys() - {"stations", "cars", "margins"}):
+    if strange := sorted(answer.keys() - {"stations", "cars", "margins", "meters"}):
         raise UsageError(f"{path}: unknown {', '.join(strange)}", hint=_HINT)
     stations, cars = (_texts(answer.get(name, {}), name, path) for name in ("stations", "cars"))
     if not stations:
@@ -81,8 +89,18 @@ def load_config(path: Path) -> GatewayConfig:
             raise UsageError(f"{path}: the password of {name} has fewer than {_LEAST} characters")
     margins = _margins(answer.get("margins", {}), path)
     return GatewayConfig(
-        stations=stations, cars={key.upper(): car for key, car in cars.items()}, margins=margins
-    )
+        stations=stations, cars={key.upper(): car for key, car in cars.items()}, margins=margins,
+        meter_interval_s=_interval_s(answer.get("meters", {}), path),
+    )  # fmt: skip
+
+
+def _interval_s(value: object, path: Path) -> int:
+    if not isinstance(value, dict) or value.keys() - {"interval_s"}:
+        raise UsageError(f"{path}: [meters] is no table with interval_s alone", hint=_HINT)
+    seconds = value.get("interval_s", _METER_S)
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 1 <= seconds <= 900:
+        raise UsageError(f"{path}: [meters] interval_s = {seconds!r} is no whole number of 1 to 900 s")
+    return seconds
 
 
 def _margins(value: object, path: Path) -> dict[str, float]:

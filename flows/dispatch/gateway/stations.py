@@ -17,6 +17,7 @@ from flows.dispatch.gateway.book import Came, Transaction
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.follow import SETTLES, Follower
 from flows.dispatch.gateway.link import Link, RefusedError
+from flows.dispatch.gateway.meters import set_meters
 from flows.dispatch.gateway.readings import Reading
 from flows.dispatch.gateway.unforeseen import SLACK_S
 from flows.dispatch.gateway.wanted import (
@@ -63,12 +64,19 @@ class Connected:
         self._followers: dict[int, Follower] = {}
         self._given: dict[tuple[int, str], float] = {}
         self._made: dict[tuple[Any, ...], Any] = {}
+        self._boots, self._metered = 0, -1
+
+    @property
+    def meters_set(self) -> bool:
+        """Whether it was told what to meter since it last started."""
+        return self._metered == self._boots
 
     def came(self, action: str, payload: Mapping[str, Any], came: Came | None) -> None:
         """React to a message that was taken."""
         if action == "BootNotification":  # what it had may be lost
             self.has.clear()
             self.refused.clear()
+            self._boots += 1
             self.changed.set()
         status = payload.get("connectorStatus") or payload.get("status")
         if action == "StatusNotification" and status == "Faulted":
@@ -129,6 +137,22 @@ class Connected:
                 ):
                     continue
                 await self._send(key, wanted)
+            if not self.meters_set:
+                boots = self._boots
+                await self._set_meters()
+                self._metered = boots
+
+    async def _set_meters(self) -> None:
+        """Have it meter what plans are followed by; what it refuses is told, and asked again when it comes
+        anew."""
+        try:
+            problems = await set_meters(self._link, self.version, self._desk.config.meter_interval_s)
+        except RefusedError as error:
+            problems = [str(error)]
+        except TimeoutError:
+            problems = ["no answer: nothing of it is known to be set"]
+        if problems:
+            self._desk.alerts.report(Kind.METER_NOT_SET, self.name, "; ".join(problems))
 
     def wanted(self) -> list[Wanted]:
         """What it is to have now; what cannot be sent to it is an alert."""
