@@ -101,7 +101,7 @@ def test_a_station_that_knows_no_charge_is_asked_for_the_rest(tmp_path: Path, ve
     assert "Rejected" not in told["problem"]
 
 
-class Told:
+class AnsweringLink:
     """A link that answers as it is told to; what it was called with."""
 
     def __init__(self, answers: Iterator[Mapping[str, Any]]) -> None:
@@ -117,7 +117,7 @@ class Told:
     "answer", [{}, {"setVariableResult": 7}, {"setVariableResult": [7, {"component": 1}]}]
 )
 def test_an_answer_that_says_nothing_ends_and_is_named(answer: Mapping[str, Any]) -> None:
-    link = Told(iter([answer] * 9))
+    link = AnsweringLink(iter([answer] * 9))
     problems = asyncio.run(set_meters(link, "2.1", 60))  # type: ignore[arg-type]
     assert len(link.calls) == 3
     assert problems[0] == "SampledDataCtrlr.TxUpdatedInterval = 60: no answer"
