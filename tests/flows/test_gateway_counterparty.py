@@ -79,6 +79,8 @@ def test_a_session_at_a_foreign_station_is_steered_and_reported(
     heard, alerts = asyncio.run(session())
     assert [one for one in heard if {"invalid", "error", "failed"} & one.keys()] == []
     assert alerts <= ({"left early"} if version == "2.1" else {"left early", "refuses to discharge"})
+    meters = dict(pair for one in heard for pair in one.get("meter", ()))
+    assert meters["MeterValueSampleInterval" if version == "1.6" else "TxUpdatedInterval"] == "60"
     profiles = [one["profile"] for one in heard if "profile" in one]
     for profile in profiles:
         assert check_message([2, "1", "SetChargingProfile", profile], Station(version=version)) == []
