@@ -34,6 +34,8 @@ from flows.dispatch.plan_file import PlanPlug
 from flows.dispatch.station import Station, Version
 
 _AGAIN_S = 15.0
+_PROFILES_FIRST_S = 1.0
+"""So long after its start, which mostly follows its connection at once: both count as one."""
 _REMEMBERED = 32
 _KEYS = [
     "ChargingScheduleMaxPeriods",
@@ -64,19 +66,15 @@ class Connected:
         self._followers: dict[int, Follower] = {}
         self._given: dict[tuple[int, str], float] = {}
         self._made: dict[tuple[Any, ...], Any] = {}
-        self._boots, self._metered = 0, -1
-
-    @property
-    def meters_set(self) -> bool:
-        """Whether it was told what to meter since it last started."""
-        return self._metered == self._boots
+        self._started, self.meters_set = asyncio.Event(), False
+        self._started.set()
 
     def came(self, action: str, payload: Mapping[str, Any], came: Came | None) -> None:
         """React to a message that was taken."""
         if action == "BootNotification":  # what it had may be lost
             self.has.clear()
             self.refused.clear()
-            self._boots += 1
+            self._started.set()
             self.changed.set()
         status = payload.get("connectorStatus") or payload.get("status")
         if action == "StatusNotification" and status == "Faulted":
@@ -137,10 +135,16 @@ class Connected:
                 ):
                     continue
                 await self._send(key, wanted)
-            if not self.meters_set:
-                boots = self._boots
-                await self._set_meters()
-                self._metered = boots
+
+    async def keep_meters(self) -> None:
+        """Tell it what to meter, at each start of it, until cancelled: between its profiles, call by call."""
+        while True:
+            await self._started.wait()
+            await asyncio.sleep(_PROFILES_FIRST_S)
+            self._started.clear()
+            self.meters_set = False
+            await self._set_meters()
+            self.meters_set = not self._started.is_set()
 
     async def _set_meters(self) -> None:
         """Have it meter what plans are followed by; what it refuses is told, and asked again when it comes
