@@ -69,6 +69,7 @@ def test_a_session_at_a_foreign_station_is_steered_and_reported(
 
             listening = asyncio.create_task(listen())
             await until_reported(heard, "profile", 2)  # the default, and the session's
+            await until_reported(heard, "meter", 4 if version == "1.6" else 1)
             await asyncio.sleep(0.5)
             node.stdin.write(b"leave\n")
             await asyncio.wait_for(listening, 20)
