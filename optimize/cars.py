@@ -96,9 +96,10 @@ class Car:
 class Session:
     """One session at a charger: when, with what SoC it comes and with what it should leave.
 
-    What the charger or the contract of this session sets next to the car's own: min_soc (the higher of it and
-    the car's soc_min holds), charge_limit_kw and discharge_limit_kw (the lower of each and the car's holds);
-    and in place of it: efficiency_charge, efficiency_discharge and site_id. None is as the car says.
+    What the charger, the contract or the car itself sets for this session next to the car's own: min_soc (the
+    higher of it and the car's soc_min holds), max_soc (the lower of it and its soc_max), charge_limit_kw and
+    discharge_limit_kw (the lower of each and the car's holds); and in place of it: efficiency_charge,
+    efficiency_discharge and site_id. None is as the car says.
     value_eur_per_kwh: worth of a kWh in store (battery-side) when the session ends; None is as the problem
     says. carries: it comes with arrival_soc and, besides, with what the car's last session of whole slots
     leaves above its target, if those between carry as well; otherwise with arrival_soc whatever happened
@@ -112,6 +113,7 @@ class Session:
     arrival_soc: float
     departure_soc: float
     min_soc: float | None = None
+    max_soc: float | None = None
     charge_limit_kw: float | None = None
     discharge_limit_kw: float | None = None
     efficiency_charge: float | None = None
@@ -129,8 +131,9 @@ class Session:
             raise ProblemError(subject, "departure_utc", self.departure_utc, rule)
         require_fraction(subject, "arrival_soc", self.arrival_soc)
         require_fraction(subject, "departure_soc", self.departure_soc)
-        if self.min_soc is not None:
-            require_fraction(subject, "min_soc", self.min_soc)
+        for field in ("min_soc", "max_soc"):
+            if (bound := getattr(self, field)) is not None:
+                require_fraction(subject, field, bound)
         for field in ("charge_limit_kw", "discharge_limit_kw"):
             if (limit := getattr(self, field)) is not None:
                 require_not_negative(subject, field, limit)

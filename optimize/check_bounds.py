@@ -104,16 +104,17 @@ def terms_of(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> Sl
         start[i, slots.start] = True
         site[i, slots] = number[session.site_id or car.site_id]
         floor = car.soc_min if session.min_soc is None else max(car.soc_min, session.min_soc)
+        ceiling = car.soc_max if session.max_soc is None else min(car.soc_max, session.max_soc)
         for k, (own, usual) in enumerate(
             (
                 (session.arrival_soc * car.capacity_kwh, 0.0),
                 (floor * car.capacity_kwh, 0.0),
-                (car.soc_max * car.capacity_kwh, 0.0),
+                (ceiling * car.capacity_kwh, 0.0),
                 (session.charge_limit_kw, car.charge_limit_kw),
                 (session.discharge_limit_kw, car.discharge_limit_kw),
                 (session.efficiency_charge, car.efficiency_charge),
                 (session.efficiency_discharge, car.efficiency_discharge),
-                (min(session.departure_soc, car.soc_max) * car.capacity_kwh, 0.0),
+                (min(session.departure_soc, ceiling) * car.capacity_kwh, 0.0),
             )
         ):
             values[k, i, slots] = usual if own is None else own

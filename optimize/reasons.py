@@ -75,7 +75,8 @@ def why_missed(problem: DayProblem, tree: SiteTree, window: SessionWindow, cours
     stated = (
         lambda: _too_short(window, problem.slot_hours, needs, window_gives - window.arrival_kwh),
         lambda: (
-            f"departure SoC {window.session.departure_soc:.2f} is above what the car may hold ({car.soc_max})"
+            f"departure SoC {window.session.departure_soc:.2f} is above what the car may hold "
+            f"({window.highest_kwh / car.capacity_kwh:.4g})"
         ),
         lambda: _feeder(problem, tree, window, alone, needs),
         lambda: f"{_limit(problem, _narrowest(tree, window, shared))}, shared with other cars; {needs}",

@@ -127,7 +127,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="soc bounds",
-        owns=("Car.soc_min", "Car.soc_max", "Session.min_soc"),
+        owns=("Car.soc_min", "Car.soc_max", "Session.min_soc", "Session.max_soc"),
         model=("energy",),
         checks=("energy at least soc_min", "energy at most soc_max"),
         bindings=("full", "empty"),

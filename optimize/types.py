@@ -233,10 +233,7 @@ class DayProblem:
                 raise ProblemError(subject, "stay", visit, rule)
             if session.site_id is not None:
                 _require_site(subject, session.site_id, site_ids)
-            highest = cars[session.battery_id].soc_max
-            if session.min_soc is not None and session.min_soc > highest:
-                rule = f"must be <= the car's soc_max ({highest})"
-                raise ProblemError(subject, "min_soc", session.min_soc, rule)
+            _require_order(subject, session, cars[session.battery_id])
             by_battery.setdefault(session.battery_id, []).append(session)
         for battery_id, sessions in by_battery.items():
             for one, other in pairwise(sorted(sessions, key=lambda visit: visit.arrival_utc)):
@@ -287,6 +284,17 @@ class DayProblem:
             raise ProblemError("day", "peak_slots", self.peak_slots, f"must lie in 0 … {slots - 1}")
         if self.objective == "grid_support" and not self.peak_slots:
             raise ProblemError("day", "peak_slots", "empty", "must name the hours to support")
+
+
+def _require_order(subject: str, session: Session, car: Car) -> None:
+    """The least of a session is not above what it may hold at most, nor that below what the car has to."""
+    if session.max_soc is not None and session.max_soc < car.soc_min:
+        rule = f"must be >= the car's soc_min ({car.soc_min})"
+        raise ProblemError(subject, "max_soc", session.max_soc, rule)
+    highest = car.soc_max if session.max_soc is None else min(car.soc_max, session.max_soc)
+    if session.min_soc is not None and session.min_soc > highest:
+        whose = "the car's soc_max" if session.max_soc is None else "its max_soc and the car's"
+        raise ProblemError(subject, "min_soc", session.min_soc, f"must be <= {whose} ({highest})")
 
 
 def _require_site(subject: str, site_id: str, site_ids: set[str]) -> None:

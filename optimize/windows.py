@@ -162,7 +162,7 @@ def _window(
         end=max(first, min(departure, count)),
         arrival_kwh=session.arrival_soc * car.capacity_kwh,
         lowest_kwh=max(car.soc_min, _own(session.min_soc, 0.0)) * car.capacity_kwh,
-        highest_kwh=car.soc_max * car.capacity_kwh,
+        highest_kwh=min(car.soc_max, _own(session.max_soc, 1.0)) * car.capacity_kwh,
         target_kwh=target_kwh,
         charge_limit_kw=charge_limit_kw,
         discharge_limit_kw=_least(session.discharge_limit_kw, car.discharge_limit_kw),
@@ -222,7 +222,7 @@ def most_lacking(
             session.departure_soc * car.capacity_kwh,
         )
         came_kwh = min(max(said_kwh - behind_kwh, 0.0), car.capacity_kwh)
-        highest_kwh = max(car.soc_max * car.capacity_kwh, came_kwh)
+        highest_kwh = max(min(car.soc_max, _own(session.max_soc, 1.0)) * car.capacity_kwh, came_kwh)
         full_kwh = _at_full_power(car, limit_kw, problem.slot_hours, came_kwh, max(0, slots))
         full_kwh = min(full_kwh, highest_kwh)
         behind_kwh, reachable_kwh = target_kwh - full_kwh, min(target_kwh, highest_kwh)

@@ -1,4 +1,4 @@
-"""Commands on the way to the plug: ocpp check, ocpp profiles."""
+"""Commands on the way to the plug: ocpp check, ocpp profiles, s2 messages."""
 
 from __future__ import annotations
 
@@ -35,10 +35,15 @@ ocpp = typer.Typer(
     no_args_is_help=True,
 )
 
+s2 = typer.Typer(
+    name="s2", help="S2 (EN 50491-12-2): the plan in force for an energy manager.", no_args_is_help=True
+)
+
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     app.add_typer(ocpp, rich_help_panel="Planning")
+    app.add_typer(s2, rich_help_panel="Planning")
 
 
 @ocpp.command()
@@ -138,6 +143,50 @@ def profiles(
     }
     call.answer(payload, lambda out: show_tables(out, {name: own for name, own in tables.items() if own}))
     if made.left_out or together:
+        raise typer.Exit(Exit.DEGRADED)
+
+
+@s2.command()
+def messages(
+    ctx: typer.Context,
+    date: DateOption = None,
+    car: Annotated[str | None, typer.Option("--car", metavar="ID", help="Its sessions alone.")] = None,
+    site: Annotated[str | None, typer.Option("--site", metavar="ID", help="A site, not its cars.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write the plan in force as messages of S2, one a line: from the quarter-hour of --as-of on.
+
+    Of each session PEBC.PowerConstraints, PEBC.EnergyConstraint, PowerForecast and a PEBC.Instruction whose
+    envelope is the plan; of a site (--site), which counts its other load, all but the second. Powers are W,
+    + = consumption. Exit 3 when a session cannot be said so, with its reason on stderr.
+
+    Example: v2g s2 messages --date 2026-06-16 --car car-1 --as-of 2026-06-16T10:00Z
+    """
+    from flows.console import make_console
+    from flows.context import Context
+    from flows.dispatch.plan_messages import plan_messages
+    from flows.mapping.in_force import plan_in_force
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    if car is not None and site is not None:
+        raise UsageError("--car and --site are two resources: give one of them")
+    opened = call.open()
+    context = Context.of(opened, call.as_of)
+    day = market_date(date, call, opened.zone)
+    plan = plan_in_force(context.known, opened.zone, day)
+    if plan is None:
+        raise NoPlanError(f"there is no plan for {day}", hint=f"Try `v2g plan --date {day}`.")
+    made = plan_messages(context, plan, call.as_of, car=car, site=site)
+    payload = {"plan_id": plan["plan_id"], "messages": made.messages, "left_out": made.left_out}
+    lines = [json.dumps(one) for one in made.messages]
+    call.answer(
+        payload, lambda out: out.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
+    )
+    for name, why in made.left_out.items():
+        make_console(stderr=True).print(f"{name}: {why}", soft_wrap=True, markup=False)
+    if made.left_out:
         raise typer.Exit(Exit.DEGRADED)
 
 

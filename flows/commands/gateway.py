@@ -157,9 +157,9 @@ def limit(
     """Limit what a site draws or feeds back for a while, as its grid operator orders: a file in signals/.
 
     The gateway keeps it at once, whatever is planned, and puts rows of site_limits into the inbox, which the
-    next plan keeps. Events of OpenADR 3 with IMPORT_CAPACITY_LIMIT or EXPORT_CAPACITY_LIMIT in KW, and with
-    sites as targets, can be put there as JSON files. Of several limits the least holds; who takes a file
-    away lifts its limit.
+    next plan keeps. Events of OpenADR 3 with IMPORT_CAPACITY_LIMIT, EXPORT_CAPACITY_LIMIT or
+    DISPATCH_SETPOINT (what is to be drawn, as far as cars can) in KW, and with sites as targets, can be put
+    there as JSON files. Of several limits the least holds; who takes a file away lifts its limit.
 
     Example: v2g gateway limit yard --import-kw 4.2 --from 2026-06-16T17:00Z --to 2026-06-16T19:00Z
     """

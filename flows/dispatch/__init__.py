@@ -7,6 +7,7 @@ profiles
 - `current`: what is planned for a car at a moment
 - `planned`: a stored plan as a file · `plan_file`: that file, without a warehouse · `plan_profiles`: all
 - `ocpi`: the same for those who have a central system of their own
+- `s2`: a session or a site as messages of S2 · `plan_messages`: a stored plan's
 - `gateway`: the central system that carries the file out · `bell`: what it left for whoever plans
 - `simulator`: charge points with cars, to rehearse with
 """

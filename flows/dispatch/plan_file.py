@@ -80,6 +80,7 @@ class PlanSession:
 
     told: whether somebody announced the session. Charges 0–1 as announced, None where nobody did.
     charger_id: as its session tells. energy_before_kwh: in store before the first quarter-hour.
+    v2x_soc: the band within which it was planned to feed back, None where none was known.
     """
 
     battery_id: str
@@ -93,6 +94,7 @@ class PlanSession:
     first_slot: datetime
     energy_before_kwh: float
     slots: SessionPowers
+    v2x_soc: tuple[float, float] | None = None
 
     @property
     def end(self) -> datetime:
@@ -179,7 +181,9 @@ def _session(stated: Mapping[str, Any]) -> PlanSession:
     if not np.isfinite(arrays["power_kw"]).all() or not all(0 < one <= 1 for one in single.values()):
         raise ValueError(f"stay {stated['session_id']!r} has powers or efficiencies that are none")
     times = {name: _time(stated[name]) for name in ("departure", "first_slot")}
-    return PlanSession(**{**stated, **times, "slots": SessionPowers(**arrays, **single)})
+    band = stated.get("v2x_soc")
+    made = {"slots": SessionPowers(**arrays, **single), "v2x_soc": band and (float(band[0]), float(band[1]))}
+    return PlanSession(**{**stated, **times, **made})
 
 
 def _floats(values: list[float | None], name: str) -> Floats:

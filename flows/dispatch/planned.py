@@ -133,8 +133,13 @@ def _stated(
         departure=visit.due["departure_utc"].to_pydatetime(),
         arrival_soc=visit.session.get("arrival_soc"), departure_soc=visit.session.get("departure_soc"),
         target_kwh=float(visit.due["target_kwh"]), first_slot=slots[0].to_pydatetime(),
-        energy_before_kwh=before, slots=session,
+        energy_before_kwh=before, slots=session, v2x_soc=_band(visit.session),
     )  # fmt: skip
+
+
+def _band(session: Row) -> tuple[float, float] | None:
+    low, high = session.get("v2x_min_soc"), session.get("v2x_max_soc")
+    return None if low is None and high is None else (low or 0.0, 1.0 if high is None else high)
 
 
 def _car(row: Row) -> PlanCar:

@@ -15,6 +15,7 @@ from flows.mapping.grid_limits import with_grid_limits
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.past import FOLLOWED
 from flows.mapping.site_tree import billed_sites, sites_of
+from flows.mapping.v2x_band import bands_of, kept
 from flows.mapping.worth import StoredWorth
 from flows.plain import known, records
 from optimize.arrays import FloatArray
@@ -77,7 +78,10 @@ def day_problem(
     dearest = max(float(np.abs(price).max()) for price in (buy, sell)) + plan.co2_price_eur_per_kg * co2
     dearest += inputs.peaks.price_eur_per_kw / SLOT_HOURS + 2.0 * plan.change_price_eur_per_kwh
 
+    bands = bands_of(sessions) if mode in (None, "v2g") else {}
+
     def asked(plugged: Sequence[Session], *, carrying: bool) -> DayProblem:
+        plugged = kept(plugged, bands, cars)
         if value is None:
             plugged = worth.of(plugged, cars, stated, linked=carrying)
         problem = DayProblem(
@@ -110,7 +114,7 @@ def day_problem(
             day_starts=horizon.day_starts,
             may_discharge=able,
         )
-        return with_grid_limits(problem, around.limits_kw)
+        return with_grid_limits(problem, around.limits_kw, around.setpoints_kw)
 
     alone = asked(plugged, carrying=False)
     if as_announced:

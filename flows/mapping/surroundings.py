@@ -21,12 +21,14 @@ _LONGEST = pd.Timedelta(hours=1)
 class Surroundings:
     """load_kw: what sites draw besides cars, less what they generate, kW by site_id [T]. co2_kg_per_kwh: [T].
 
-    limits_kw: what the grid lets sites draw and feed back, by site_id, NaN where nothing is said [T] each.
+    limits_kw: what the grid lets sites draw and feed back, by site_id, NaN where nothing is said [T] each;
+    setpoints_kw: what it orders them to draw, alike, of sites that it orders anything.
     None and a site that is absent: nothing is known. rows: of the core tables, those used.
     """
 
     load_kw: Mapping[str, Prices]
     limits_kw: Mapping[str, tuple[Prices, Prices]]
+    setpoints_kw: Mapping[str, Prices]
     co2_kg_per_kwh: Prices | None
     rows: Mapping[str, pd.DataFrame]
 
@@ -58,6 +60,11 @@ class Surroundings:
                 )
                 for site, own in limits.groupby("site_id")
             },
+            setpoints_kw={
+                str(site): due
+                for site, own in limits.groupby("site_id")
+                if np.isfinite(due := spread(own, horizon.slots, "setpoint_kw")).any()
+            },
             co2_kg_per_kwh=None if emissions is None else _whole(emissions, "co2_kg_per_kwh", horizon),
             rows={"site_load": loads, "site_limits": limits}
             | ({} if emissions is None else {"co2": emissions}),
@@ -70,10 +77,11 @@ class Surroundings:
         loads = sorted((site, load.tolist()) for site, load in self.load_kw.items())
         limits = sorted((site, *(one.tolist() for one in pair)) for site, pair in self.limits_kw.items())
         stated = [loads, None if co2 is None else co2.tolist()]
-        return hash_values([*stated, limits] if limits else stated)
+        due = sorted((site, one.tolist()) for site, one in self.setpoints_kw.items())
+        return hash_values([*stated, *(part for part in (limits, due) if part)])
 
 
-NO_SURROUNDINGS = Surroundings(load_kw={}, limits_kw={}, co2_kg_per_kwh=None, rows={})
+NO_SURROUNDINGS = Surroundings(load_kw={}, limits_kw={}, setpoints_kw={}, co2_kg_per_kwh=None, rows={})
 
 
 def _whole(rows: pd.DataFrame, value: str, horizon: Horizon) -> Prices | None:

@@ -57,7 +57,9 @@ _MAPPING = "; `v2g mapping suggest` writes a mapping for columns that are named 
 _COARSE = "soc_power"  # telemetry of cars that tell neither voltage nor current
 
 # Sources whose files never name their zone: the workspace's, unless another is given.
-_ZONED = frozenset({"smard", "acn", "desl", "tou", *(name for name, one in PROVIDERS.items() if one.zoned)})
+_ZONED = frozenset(
+    {"smard", "acn", "desl", "tou", "openadr", *(name for name, one in PROVIDERS.items() if one.zoned)}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from flows.mapping.question import day_problem, unlinked
 from flows.mapping.rungs import MODES, RUNGS, PlanSource
 from flows.mapping.site_notes import overloaded
 from flows.mapping.twin_wear import TwinWear, twin_wear
+from flows.mapping.v2x_band import band_notes, bands_of
 from optimize.market.bids.held import holding, restated
 from optimize.plan import PlannedDay, best_mode, plan_modes
 from optimize.rescue import rescue
@@ -76,6 +77,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
     notes = [
         *input_notes(inputs), *short, *unlinked(question), *overloaded(question), *solved.notes(followed)
     ]  # fmt: skip
+    notes += band_notes(question, bands_of(inputs.sessions))
     if misses:
         notes.append(f"departures missed that ordered charging keeps: {', '.join(misses)}")
     wear: TwinWear = {}

@@ -208,7 +208,7 @@ async def day(root: Path, count: int, old: int, speed: float) -> None:
     start = datetime(2026, 6, 16, 17, tzinfo=UTC)
     plan = night(count, old, start)
     folders(root, plan)
-    write_config(root, range(1, count + 1))
+    write_config(root, range(1, count + 1), meter_s=METER_S)
     port, begin = free_port(), start - timedelta(minutes=30)
     began = time.monotonic()
     process = gateway_of(root, port, "--as-of", begin.isoformat(), "--speed", str(speed))

@@ -113,9 +113,10 @@ def folders(root: Path, plan: PlanFile | None = None) -> None:
         write_plan(root / "exports", plan)
 
 
-def write_config(root: Path, numbers: Iterable[int]) -> None:
+def write_config(root: Path, numbers: Iterable[int], *, meter_s: float = 60.0) -> None:
     lines = [f'"{station(number)}" = "{PASSWORD}"' for number in numbers]
-    write_whole(root / "gateway.toml", "\n".join(["[stations]", *lines]) + "\n")
+    meters = ["[meters]", f"interval_s = {meter_s:.0f}"]
+    write_whole(root / "gateway.toml", "\n".join(["[stations]", *lines, *meters]) + "\n")
 
 
 def made_desk(root: Path, numbers: Iterable[int], clock: Callable[[], datetime], **config: Any) -> Desk:

@@ -55,7 +55,7 @@ def test_a_feeder_is_above_its_limit_for_no_longer_than_a_meter_interval(
 
     async def day() -> None:
         folders(tmp_path, plan)
-        async with serving(tmp_path, [1, 2, 3], speed=SPEED) as (gateway, url):
+        async with serving(tmp_path, [1, 2, 3], speed=SPEED, meter_interval_s=int(METER_S)) as (gateway, url):
             all_of = stations(plan, url, fault)
             await asyncio.wait_for(drive(all_of), 90)
             most, times = above(all_of, LIMIT_KW)
@@ -72,7 +72,7 @@ def test_a_feeder_is_above_its_limit_for_no_longer_than_a_meter_interval(
 def test_killed_and_started_again_the_limit_is_kept(tmp_path: Path) -> None:
     plan = at_site(made_plan({1: [4.0] * 6, 2: [6.0] * 6, 3: [5.0] * 6}), LIMIT_KW)
     folders(tmp_path, plan)
-    write_config(tmp_path, [1, 2, 3])
+    write_config(tmp_path, [1, 2, 3], meter_s=METER_S)
     port = free_port()
 
     async def day() -> None:

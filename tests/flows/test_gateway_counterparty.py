@@ -69,6 +69,7 @@ def test_a_session_at_a_foreign_station_is_steered_and_reported(
 
             listening = asyncio.create_task(listen())
             await until_reported(heard, "profile", 2)  # the default, and the session's
+            await until_reported(heard, "meter", 4 if version == "1.6" else 1)
             await asyncio.sleep(0.5)
             node.stdin.write(b"leave\n")
             await asyncio.wait_for(listening, 20)
@@ -79,6 +80,8 @@ def test_a_session_at_a_foreign_station_is_steered_and_reported(
     heard, alerts = asyncio.run(session())
     assert [one for one in heard if {"invalid", "error", "failed"} & one.keys()] == []
     assert alerts <= ({"left early"} if version == "2.1" else {"left early", "refuses to discharge"})
+    meters = dict(pair for one in heard for pair in one.get("meter", ()))
+    assert meters["MeterValueSampleInterval" if version == "1.6" else "TxUpdatedInterval"] == "60"
     profiles = [one["profile"] for one in heard if "profile" in one]
     for profile in profiles:
         assert check_message([2, "1", "SetChargingProfile", profile], Station(version=version)) == []

@@ -62,7 +62,7 @@ def test_killed_and_started_again_nothing_is_lost_or_there_twice(tmp_path: Path)
     first = now - timedelta(minutes=now.minute % 15, seconds=now.second, microseconds=now.microsecond)
     plan = made_plan({1: [7.0, -5.0] * 8, 2: [6.0] * 16}, as_of=now, first=first)
     folders(tmp_path, plan)
-    write_config(tmp_path, [1, 2])
+    write_config(tmp_path, [1, 2], meter_s=1)
     port = free_port()
 
     async def day() -> list[Any]:

@@ -57,7 +57,10 @@ def test_rows_of_the_gateway_pass_the_checks_and_take_the_announced_sessions_pla
     begin = datetime(DAY.year, DAY.month, DAY.day, 7, 14, tzinfo=UTC)
 
     async def day() -> None:
-        async with serving(planned.root, [1, 2], speed=SPEED, start=begin) as (gateway, url):
+        async with serving(planned.root, [1, 2], speed=SPEED, start=begin, meter_interval_s=300) as (
+            gateway,
+            url,
+        ):
             setup = Setup(url=url, password=PASSWORD, speed=SPEED, meter_s=300.0)
             stations = stations_of(read, {station(1): setup, station(2): setup}, begin)
             for one in stations:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from flows.dispatch.bell import asked_by_gateway, files_of_gateway
 from flows.dispatch.gateway.signal_rows import SignalRows
 from flows.dispatch.gateway.signals import SiteLimit
 from flows.mapping.question import day_problem
+from flows.mapping.setpoints import attainable_kw
 from flows.stages import Context
 from flows.stages.check import check
 from flows.workspace import Workspace
+from optimize.windows import session_windows
 from tests.flows.conftest import AS_OF, DAY, put, session_rows, site_rows
 from tests.flows.depots import START, folders, made_desk, rows_of
 from tests.flows.test_grid import charger_rows, followed, hourly, inputs_of, planned
@@ -184,3 +187,28 @@ def test_a_signal_asks_for_a_plan_that_knows_it(
     in_time = slots[slots["interval_start_utc"] < now + timedelta(hours=5)]
     assert not in_time.empty
     assert in_time["power_kw"].max() <= 1.5 + 1e-6
+
+
+def test_a_plan_draws_what_the_grid_orders_as_far_as_its_cars_can(bare: Workspace) -> None:
+    """Ordered for an hour in which nothing was planned to be drawn; more than cars can take is not asked."""
+    put(bare, "chargers", charger_rows())
+    free = followed_power(bare)
+    problem = day_problem(inputs_of(bare))
+    there = np.zeros(len(problem.slots), dtype=bool)
+    for window in session_windows(problem):
+        there[window.first : window.end] |= problem.sites[window.site].site_id == "yard"
+    hours = free.reindex(problem.slots)[there].groupby(lambda at: at.floor("h")).agg(["max", "size"])
+    two, much = hours[(hours["max"] < 0.5) & (hours["size"] == 4)].index[:2]
+    row = {"site_id": "yard", "interval_start_utc": [two, much], "resolution_minutes": 60}
+    put(bare, "site_limits", pd.DataFrame({**row, "setpoint_kw": [2.0, 500.0]}))
+    check(Context.of(bare, AS_OF))
+    asked = day_problem(inputs_of(bare), "v2g")
+    hour_of = asked.slots.floor("h")
+    due = np.where(hour_of == two, 2.0, np.where(hour_of == much, 500.0, np.nan))
+    reached = attainable_kw(asked, {}, {"yard": due})["yard"]
+    found = followed_power(bare).reindex(asked.slots).to_numpy()
+    assert found[hour_of == two] == pytest.approx(2.0, abs=1e-3)
+    assert found[hour_of == much].max() > 2.5, "as much as the cars there take"
+    assert (found >= reached - 1e-3)[np.isfinite(due)].all()
+    departures = followed(bare, "out_plan_departure")
+    assert departures["missing_kwh"].max() < 1e-6

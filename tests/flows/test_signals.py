@@ -293,3 +293,61 @@ def test_a_limit_for_a_site_that_no_plan_knows_says_so(tmp_path: Path) -> None:
     Depot(tmp_path, at_site(made_plan({1: [4.0] * 24}), 50.0))
     assert known("depot")
     assert not known("depto")
+
+
+SETPOINT = {
+    **EVENT,
+    "payloadDescriptors": [{"payloadType": "DISPATCH_SETPOINT", "units": "KW"}],
+    "intervalPeriod": {"start": "2026-06-16T16:10:00Z", "duration": "PT15M", "randomizeStart": "PT5M"},
+    "intervals": [
+        {"id": 0, "payloads": [{"type": "DISPATCH_SETPOINT", "values": [5.0]}]},
+        {"id": 1, "intervalPeriod": {"start": "0001-01-01T00:00:00Z", "duration": "PT10M"},
+         "payloads": [{"type": "DISPATCH_SETPOINT", "values": [0]}]},
+    ],
+}  # fmt: skip
+
+
+def test_a_set_point_is_read_and_one_that_cannot_be_meant_is_refused() -> None:
+    first, second = read(SETPOINT)
+    assert (first.begin, first.end, first.setpoint_kw, first.bounds_kw) == (at(10), at(25), 5.0, (5.0, 0.0))
+    assert (second.begin, second.end, second.bounds_kw) == (at(25), at(35), (0.0, 0.0)), "after the first"
+    assert str(first).startswith("site depot is to draw 5 kW from 2026-06-16 16:10")
+    (cut,) = read({**SETPOINT, "duration": "PT10M"})
+    assert (cut.begin, cut.end) == (at(10), at(20))
+    for changed, why in (
+        ({"intervals": [{"payloads": [{"type": "DISPATCH_SETPOINT", "values": [-3]}]}]}, "is no power of 0 to"),
+        ({"intervals": [{"payloads": [{"type": "DISPATCH_SETPOINT_RELATIVE", "values": [3]}]}]},
+         "RELATIVE is not"),
+        ({"payloadDescriptors": [{"payloadType": "DISPATCH_SETPOINT", "units": "PERCENT"}]},
+         "PERCENT, not KW"),
+        ({"duration": "P9999Y"}, "repeat"), ({"intervalPeriod": "soon"}, "is no object"),
+        ({"intervalPeriod": {"start": "2026-06-16T16:10:00Z", "duration": "P1M"}}, "is no duration"),
+    ):  # fmt: skip
+        with pytest.raises(SignalError, match=why):
+            limits_of(json.dumps({**SETPOINT, **changed}).encode())
+
+
+def test_the_gateway_lets_nothing_above_a_set_point_and_asks_for_a_plan(tmp_path: Path) -> None:
+    """A car feeds back and one draws: under the order nothing is fed back in sum, and no more drawn."""
+    depot = Depot(tmp_path, at_site(made_plan({1: [-4.0] * 24, 2: [6.0] * 24, 3: [-4.0] * 24}), 50.0))
+    depot.begin()
+    depot.minutes(2)
+    assert sum(depot.powers().values()) == -2.0
+    (tmp_path / "signals").mkdir()
+    write_whole(tmp_path / "signals" / "order.json", json.dumps(SETPOINT))
+    assert depot.desk.look_at_signals()
+    depot.desk.guard.look()
+    for _ in range(34):
+        moment, power = depot.now, sum(depot.powers().values())
+        if at(10) <= moment < at(25):
+            assert -1e-9 <= power <= 5.0 + 1e-9, moment
+        if at(25) <= moment < at(35):
+            assert power == pytest.approx(0.0, abs=0.11), moment
+        depot.minutes(1)
+    asked = json.loads((tmp_path / "gateway" / "replan.json").read_text())
+    assert asked["why"]
+    (told,) = (tmp_path / "inbox").glob("site_limits__csv__*.csv")
+    rows = [line.split(",") for line in told.read_text().splitlines()]
+    assert [(row[1][11:16], row[3], row[4], row[5]) for row in rows[1:]] == [
+        ("16:00", "5", "0", "5"), ("16:15", "0", "0", "0"), ("16:30", "0", "0", "0"),
+    ]  # fmt: skip

@@ -93,9 +93,17 @@ def _contract(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     problem = _with_cars(
         problem, lambda _: {"v2g_limit_kwh": float(rng.choice([0.0, 3.0, 10.0, np.inf, np.inf]))}
     )
-    floors = [None, 0.3, 0.5, 0.8]
-    sessions = tuple(replace(s, min_soc=floors[int(rng.integers(4))]) for s in problem.sessions)
+    bounds = [(None, None), (0.3, 0.6), (0.5, 0.85), (0.8, None)]
+    least = {car.battery_id: car.soc_min for car in problem.cars}
+    sessions = tuple(
+        _between(s, *bounds[int(rng.integers(4))], least[s.battery_id]) for s in problem.sessions
+    )
     return replace(problem, sessions=sessions)
+
+
+def _between(session: Session, low: float | None, high: float | None, least: float) -> Session:
+    """A session with bounds of its own, the upper one unless its car may not hold less."""
+    return replace(session, min_soc=low, max_soc=None if high is not None and high < least else high)
 
 
 def _charger(problem: DayProblem, rng: np.random.Generator) -> DayProblem:

@@ -155,7 +155,7 @@ class _Rows:
         slots = self._slots(session)
         start = session.arrival_soc * one.capacity_kwh
         low = max(one.soc_min, session.min_soc or 0.0) * one.capacity_kwh
-        high = one.soc_max * one.capacity_kwh
+        high = min(one.soc_max, 1.0 if session.max_soc is None else session.max_soc) * one.capacity_kwh
         most = p_dis if self.mode == "v2g" else 0.0
         carried = left if session.carries else None
         energy = add({CONSTANT: start}, carried or {})

@@ -159,6 +159,7 @@ EVIDENCE = {
             golden.test_arrival_below_soc_min_sells_nothing_before_it_is_above,
             golden.test_arrival_above_soc_max_buys_nothing_that_ends_above,
             features.test_a_contract_floor_holds_for_its_session,
+            features.test_a_ceiling_of_a_session_holds_for_it_alone,
         ),
         second=(Second._session,),
         mixed=("contract",),

@@ -76,6 +76,7 @@ def plain(problem: DayProblem) -> DayProblem:
             replace(
                 session,
                 min_soc=None,
+                max_soc=None,
                 arrival_soc=float(
                     np.clip(
                         session.arrival_soc,

@@ -107,6 +107,16 @@ def test_a_contract_floor_holds_for_its_session() -> None:
     assert_table(problem, "v2g", [[0, 3, 0]], [[1, 0, 3]], 0.5 - 0.3 + 1.8)
 
 
+def test_a_ceiling_of_a_session_holds_for_it_alone() -> None:
+    # Never above 6 of 10 kWh: of 4 only 1 is bought. Who comes with 8 buys none and sells them.
+    two = [0.1, 0.6]
+    low, high = (changed(session_of("A", 0, 2, soc, 0.0), max_soc=0.6) for soc in (0.5, 0.8))  # type: ignore[arg-type]
+    problem = day(two, [car(discharge_limit_kw=8.0)], [low])  # type: ignore[list-item]
+    assert_table(problem, "v2g", [[1, 0]], [[0, 6]], -0.1 + 3.6)
+    problem = day(two, [car(discharge_limit_kw=8.0)], [high])  # type: ignore[list-item]
+    assert_table(problem, "v2g", [[0, 0]], [[0, 8]], 4.8)
+
+
 def test_a_feeder_limits_the_sites_below_it_together() -> None:
     # Two sites of 4 kW behind 5 kW, each car needs 4 kWh: 5 at 0.1 and 3 at 0.2; one kWh more is worth 0.1.
     sites = [place("feeder", import_limit_kw=5.0)]

@@ -97,6 +97,8 @@ REFUSED: list[tuple[str, Callable[[], object], list[str]]] = [
     ("rest", lambda: car("A7", rest_price_eur_per_kwh_h=NAN), ["car 'A7'", "rest_price", "nan"]),
     ("contract", lambda: car("A7", v2g_limit_kwh=NAN), ["car 'A7'", "v2g_limit_kwh", "nan"]),
     ("floor", lambda: with_session(min_soc=1.5), ["'A-0' of battery 'A'", "min_soc", "1.5"]),
+    ("ceiling", lambda: with_session(max_soc=60.0), ["'A-0' of battery 'A'", "max_soc", "60.0"]),
+    ("floor above ceiling", lambda: with_session(min_soc=0.5, max_soc=0.4), ["min_soc", "0.5", "0.4"]),
     ("floor above", lambda: with_session(min_soc=0.95), ["'A-0' of battery 'A'", "min_soc", "0.95", "0.9"]),
     ("charger", lambda: with_session(charge_limit_kw=-2.0), ["'A-0'", "charge_limit_kw", "-2.0"]),
     (

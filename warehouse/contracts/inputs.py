@@ -159,6 +159,10 @@ SESSION = TableContract(
                example=_hours(-2), default="not known"),
         number("requested_kwh", "kWh", "Energy that the driver asked for", 0.0, 5e3, nullable=True,
                example=20.0, default="not known"),
+        number("v2x_min_soc", "1", "Least charge of V2X: none is fed back below it", 0.0, 1.0, nullable=True,
+               default="as the car says"),
+        number("v2x_max_soc", "1", "Most charge of V2X: none is fed back above it", 0.0, 1.0, nullable=True,
+               default="as the car says"),
     ),
     key=("session_id",),
     less_than=(("arrival_utc", "departure_utc"),),
@@ -253,7 +257,7 @@ SITE_LOAD = TableContract(
 
 SITE_LIMIT = TableContract(
     name="site_limit",
-    description="What the grid lets a site draw and feed back for a while, below its own limits.",
+    description="What the grid lets a site draw and feed back for a while, below its own limits, or orders.",
     columns=(
         identifier("site_id", "Site", "depot"),
         moment("interval_start_utc", "Start of the half-open interval", example=_hours(-1)),
@@ -262,6 +266,8 @@ SITE_LIMIT = TableContract(
                example=4.2, default="its own limit"),
         number("export_limit_kw", "kW", "Largest power fed back then; none without", 0.0, 1e6, nullable=True,
                example=0.0, default="its own limit"),
+        number("setpoint_kw", "kW", "What it is to draw then, as near as cars can; none without", 0.0, 1e6,
+               nullable=True, default="what pays"),
     ),
     key=("site_id", "interval_start_utc"),
 )  # fmt: skip

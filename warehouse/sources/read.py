@@ -24,7 +24,7 @@ from warehouse.sources.pieces import pieces
 from warehouse.sources.rawfile import RawFile, load
 from warehouse.sources.received import Received, at_events
 from warehouse.sources.refusals import unfit
-from warehouse.sources.tariffs import PROVIDERS, tou
+from warehouse.sources.tariffs import PROVIDERS, openadr, tou
 from warehouse.sources.tariffs.published.readers import PUBLISHED
 from warehouse.sources.types import SourceFile
 from warehouse.zones import market_timezone
@@ -88,6 +88,10 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
         for dataset in one.datasets
     },
     **{(dataset, "tou"): _Reader(parse=tou.parse, options=tou.OPTIONS) for dataset in ("prices", "tariffs")},
+    **{
+        (dataset, "openadr"): _Reader(parse=openadr.parse, options=openadr.OPTIONS, provider=openadr.PROVIDER)
+        for dataset in ("prices", "tariffs", "co2")
+    },
     ("sessions", "acn"): _Reader(
         parse=acn.parse_acn, options=acn.OPTIONS, provider=acn.PROVIDER, licence=acn.LICENCE
     ),

@@ -3,8 +3,9 @@
 - `config`: who may connect, which token is which car · `authorize`: who may charge
 - `link`: calls and answers over one websocket
 - `plans`: the plan's files, and its own copies · `wanted`: the profiles that a station is to have
-- `stations`: one connected station, kept to them · `follow`: what was asked for next to what is metered
-- `following`: the same by quarter-hour, with what it cost
+- `stations`: one connected station, kept to them · `meters`: what it is to meter, and how often
+- `follow`: what was asked for next to what is metered · `following`: the same by quarter-hour, with what it
+  cost
 - `guard`: limits of sites, kept when cars do not follow · `way`: one direction of it · `feeder`: who first
 - `signals`, `signal_folder`, `signal_rows`: limits that the grid puts on sites for a while
 - `catch_up`: what those who were held back make up

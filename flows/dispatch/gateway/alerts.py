@@ -25,6 +25,7 @@ class Kind(StrEnum):
     ODD_FRAME = "odd frame"
     PROFILE_REJECTED = "profile rejected"
     NO_PROFILE = "no profile"
+    METER_NOT_SET = "meter not set"
     SILENT = "silent"
     NOT_FOLLOWING = "not following"
     REFUSES_TO_DISCHARGE = "refuses to discharge"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from flows.dispatch.gateway.needs import needs_of
+from flows.dispatch.gateway.needs import band_of, needs_of
 from flows.dispatch.gateway.readings import Reading, readings_of, seconds
 
 SKEW_S = 300.0
@@ -135,7 +135,7 @@ class Book:
             case "MeterValues":
                 return self._meter(station, payload, now)
             case "NotifyEVChargingNeeds":
-                return self._needs(station, payload)
+                return self._needs(station, payload, record)
         return None
 
     def forget(self, now: float) -> None:
@@ -232,14 +232,25 @@ class Book:
         found.take(readings)
         return Came(transaction=found, skew_s=skew, readings=tuple(readings))
 
-    def _needs(self, station: str, payload: Mapping[str, Any]) -> Came | None:
+    def _needs(self, station: str, payload: Mapping[str, Any], record: Mapping[str, Any]) -> Came | None:
         found = self.at(station, int(payload["evseId"]))
         if found is None:
             return None
         found.needs = needs_of(payload["chargingNeeds"])
         if found.needs.get("soc") is not None and found.soc_first is None:
             found.soc_first = found.soc_last = found.needs["soc"]
+        soc = _first(found.needs.get("soc"), found.soc_last, found.car.get("arrival_soc"))
+        band = band_of(found.needs, soc, (record.get("r") or {}).get("capacity_kwh"))
+        if band is not None:
+            found.needs |= {
+                "v2x_soc": band,
+                "planned_capacity_kwh": (record.get("r") or {}).get("capacity_kwh"),
+            }
         return Came(transaction=found)
+
+
+def _first(*values: float | None) -> float | None:
+    return next((one for one in values if one is not None), None)
 
 
 def _believed(stated: float | None, now: float, *, live: bool) -> tuple[float, float]:

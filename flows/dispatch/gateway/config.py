@@ -1,5 +1,5 @@
 """gateway.toml: the stations that may connect with their passwords, whose car a token is, who may charge,
-margins of sites.
+margins of sites, meter intervals.
 
     [stations]
     "DEPOT-1" = "sixteen characters or more"
@@ -16,6 +16,9 @@ margins of sites.
 
     [margins]
     "yard" = 2.0                   # kW that stay free below the limits of this site
+
+    [meters]
+    interval_s = 60                # so often a station meters a car, which it is told at each connection
 
 Only its owner may read the file.
 """
@@ -39,6 +42,7 @@ FILE_NAME = "gateway.toml"
 _STATION = re.compile(r"[A-Za-z0-9*_=:+|@. -]{1,48}")
 _LEAST = 16
 Unknown = Literal["Accepted", "Invalid"]
+_METER_S = 60
 _HINT = f'{FILE_NAME} of mode 0600: [stations] with a line "STATION" = "PASSWORD" for each.'
 
 
@@ -47,6 +51,7 @@ class GatewayConfig:
     """stations: id → password. cars: token in capitals, or place, → battery_id. margins: site_id → kW.
 
     guests: token in capitals → whose it is. unknown: the AuthorizationStatus of any other token.
+    meter_interval_s: seconds from one meter value of a car to the next.
     """
 
     stations: Mapping[str, str]
@@ -54,6 +59,7 @@ class GatewayConfig:
     margins: Mapping[str, float] = field(default_factory=dict)
     guests: Mapping[str, str] = field(default_factory=dict)
     unknown: Unknown = "Accepted"
+    meter_interval_s: int = _METER_S
 
     def admits(self, station: str, authorization: str | None) -> bool:
         """Whether a station may connect with this header of HTTP basic authentication."""
@@ -90,7 +96,8 @@ def load_config(path: Path) -> GatewayConfig:
         raise UsageError(f"{path} is not TOML: {error}", hint=_HINT) from error
     if mode & 0o077:
         raise UsageError(f"{path} holds passwords and can be read by others", hint=f"chmod 600 {path}")
-    if strange := sorted(answer.keys() - {"stations", "cars", "guests", "authorize", "margins"}):
+    known = {"stations", "cars", "guests", "authorize", "margins", "meters"}
+    if strange := sorted(answer.keys() - known):
         raise UsageError(f"{path}: unknown {', '.join(strange)}", hint=_HINT)
     stations, cars, guests, authorize = (
         _texts(answer.get(name, {}), name, path) for name in ("stations", "cars", "guests", "authorize")
@@ -106,6 +113,7 @@ def load_config(path: Path) -> GatewayConfig:
     return GatewayConfig(
         stations=stations, cars={key.upper(): car for key, car in cars.items()}, margins=margins,
         guests={key.upper(): owner for key, owner in guests.items()}, unknown=_unknown(authorize, path),
+        meter_interval_s=_interval_s(answer.get("meters", {}), path),
     )  # fmt: skip
 
 
@@ -114,6 +122,15 @@ def _unknown(stated: Mapping[str, str], path: Path) -> Unknown:
     if stated.keys() - {"unknown"} or wanted not in get_args(Unknown):
         raise UsageError(f'{path}: [authorize] has one line, unknown = "Accepted" or "Invalid"', hint=_HINT)
     return cast("Unknown", wanted)
+
+
+def _interval_s(value: object, path: Path) -> int:
+    if not isinstance(value, dict) or value.keys() - {"interval_s"}:
+        raise UsageError(f"{path}: [meters] is no table with interval_s alone", hint=_HINT)
+    seconds = value.get("interval_s", _METER_S)
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 1 <= seconds <= 900:
+        raise UsageError(f"{path}: [meters] interval_s = {seconds!r} is no whole number of 1 to 900 s")
+    return seconds
 
 
 def _margins(value: object, path: Path) -> dict[str, float]:

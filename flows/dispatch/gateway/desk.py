@@ -27,7 +27,7 @@ from flows.dispatch.gateway.outbox import Files, Rows, deliver
 from flows.dispatch.gateway.plans import PlanFolder
 from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER, SignalFolder
 from flows.dispatch.gateway.signal_rows import SignalRows
-from flows.dispatch.gateway.unforeseen import SLACK_S, other_wish, unforeseen
+from flows.dispatch.gateway.unforeseen import SLACK_S, other_band, other_wish, unforeseen
 from flows.dispatch.gateway.wanted import Wanted
 from flows.dispatch.station import Version
 from warehouse.files import make_folder, write_whole
@@ -136,6 +136,10 @@ class Desk:
                 return {}
             evse = int(payload["connectorId"])
             return {"tx": self.book.numbered + 1, "car": self.car_of(station, evse, str(payload["idTag"]))}
+        if action == "NotifyEVChargingNeeds":
+            there = self.book.at(station, int(payload["evseId"]))
+            car = None if there is None else self.plans.car(str(there.car.get("battery_id")))
+            return {} if car is None else {"capacity_kwh": car.capacity_kwh}
         if action != "TransactionEvent":
             return {}
         known = self.book.of(station, str(payload["transactionInfo"]["transactionId"]))
@@ -198,8 +202,8 @@ class Desk:
         if one.number not in self._asked and (why := unforeseen(one)) is not None:
             self._asked.add(one.number)
             self.ask(f"{battery or 'a car'} at {station}: {why}")
-        if action == "NotifyEVChargingNeeds" and other_wish(one):
-            self.ask(f"{battery or 'a car'} at {station} wants something else")
+        if action == "NotifyEVChargingNeeds":
+            self._wish(station, one)
         due = one.car.get("departure")
         if came.ended and one.end is not None and due is not None and one.end < due - SLACK_S:
             left = f"left before {datetime.fromtimestamp(due, UTC):%Y-%m-%d %H:%M} UTC"
@@ -212,6 +216,15 @@ class Desk:
             self.following.note(one, wanted, self.now_s())
         except OSError as error:
             self.alerts.report(Kind.DISK, "", f"what is asked for cannot be kept: {error.strerror}")
+
+    def _wish(self, station: str, one: Transaction) -> None:
+        battery = one.car.get("battery_id")
+        at = self.plans.plug(station, one.evse)
+        planned = self.plans.session(battery, None if at is None else at.charger_id, self.clock())
+        if other_wish(one):
+            self.ask(f"{battery or 'a car'} at {station} wants something else")
+        elif other_band(one, None if planned is None else planned.session):
+            self.ask(f"{battery or 'a car'} at {station} lends itself in another band")
 
     def look_at_signals(self) -> bool:
         """Take what the grid says; whether that changed anything."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from flows.dispatch.gateway.readings import seconds
 
+_WHOLE_SOC = 0.005
+"""Cars report whole percents: a band that ends so near to empty or full ends there."""
 _BACK = ("AC_BPT", "AC_BPT_DER", "DC_BPT", "DC_ACDP_BPT")
 
 
@@ -33,6 +35,28 @@ def needs_of(stated: Mapping[str, Any]) -> dict[str, Any]:
     }
     known = {name: value for name, value in found.items() if value is not None}
     return {**known, "feeds": any(mode in _BACK for mode in modes)}
+
+
+def states_band(needs: Mapping[str, Any]) -> bool:
+    """Whether a car says between which energies it lends itself to the grid."""
+    return needs.get("v2x_least_kwh") is not None or needs.get("v2x_most_kwh") is not None
+
+
+def band_of(needs: Mapping[str, Any], soc: float | None, capacity_kwh: float | None) -> list[float] | None:
+    """Return the least and the most charge (0–1) for V2X of a car that holds soc as it says so.
+
+    None where it says nothing of the kind, or nothing tells its charge or its capacity.
+    """
+    capacity_kwh = needs.get("capacity_kwh") or capacity_kwh
+    if not states_band(needs) or soc is None or not capacity_kwh:
+        return None
+    least, most = (needs.get(f"v2x_{name}_kwh") for name in ("least", "most"))
+    bounds = [
+        soc + kwh / capacity_kwh if kwh is not None else otherwise
+        for kwh, otherwise in ((least, 0.0), (most, 1.0))
+    ]
+    low, high = (min(max(bound, 0.0), 1.0) for bound in bounds)
+    return [0.0 if low < _WHOLE_SOC else low, 1.0 if high > 1.0 - _WHOLE_SOC else high]
 
 
 def _summed(stated: Mapping[str, Any], name: str) -> float | None:

@@ -20,7 +20,7 @@ from warehouse.files import write_whole
 
 SESSIONS = (
     "session_id", "battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "energy_kwh",
-    "charger_id", "requested_departure_utc", "requested_kwh",
+    "charger_id", "requested_departure_utc", "requested_kwh", "v2x_min_soc", "v2x_max_soc",
 )  # fmt: skip
 METERING = ("battery_id", "interval_start_utc", "import_kwh", "export_kwh")
 SOC_POWER = ("battery_id", "time_utc", "soc_reported", "power_kw")
@@ -120,7 +120,7 @@ def session_row(one: Transaction) -> list[Any]:
         car["session_id"], car["battery_id"], _utc(one.start), _utc(departs),
         _number(_first(one.soc_first, car.get("arrival_soc"))), _number(promised),
         _number(one.metered_kwh if one.end is not None else None), car.get("charger_id") or "", _utc(wished),
-        _number(needs.get("kwh")),
+        _number(needs.get("kwh")), *map(_number, needs.get("v2x_soc") or (None, None)),
     ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import asyncio
 import http
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -92,23 +93,25 @@ class Gateway:
         link = Link(socket, version, self._handler(name, version), self._odd(name), self._answer_s)
         mine = Connected(self.desk, name, version, link)
         self.stations[name], self._sockets[name] = mine, socket
-        keeper = asyncio.create_task(self._keep(mine))
+        tasks = (mine.keep, mine.keep_meters)
+        keepers = [asyncio.create_task(self._keep(name, task)) for task in tasks]
         try:
             with suppress(ConnectionClosed):
                 await link.serve()
         finally:
-            keeper.cancel()
+            for keeper in keepers:
+                keeper.cancel()
             if self._sockets.get(name) is socket:
                 del self.stations[name], self._sockets[name]
 
-    async def _keep(self, mine: Connected) -> None:
+    async def _keep(self, name: str, task: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await mine.keep()
+                await task()
             except ConnectionClosed:
                 return
             except Exception as error:  # one station costs no other, nor itself for ever
-                self.desk.alerts.report(Kind.NO_PROFILE, mine.name, f"{type(error).__name__}: {error}")
+                self.desk.alerts.report(Kind.NO_PROFILE, name, f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_AFTER_FAULT_S)
 
     def _handler(self, name: str, version: Version) -> Any:

@@ -58,8 +58,9 @@ class SignalFolder:
             one for one in self.limits
             if one.site_id == site_id and one.begin.timestamp() <= moment < one.end.timestamp()
         ]  # fmt: skip
-        drawn = min((one.import_kw for one in mine), default=math.inf)
-        return drawn, min((one.export_kw for one in mine), default=math.inf)
+        bounds = [one.bounds_kw for one in mine]
+        drawn = min((kw for kw, _ in bounds), default=math.inf)
+        return drawn, min((kw for _, kw in bounds), default=math.inf)
 
     def _copy(self, file: Path) -> None:
         try:

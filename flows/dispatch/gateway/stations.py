@@ -17,6 +17,7 @@ from flows.dispatch.gateway.book import Came, Transaction
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.follow import SETTLES, Follower, limit_of
 from flows.dispatch.gateway.link import Link, RefusedError
+from flows.dispatch.gateway.meters import set_meters
 from flows.dispatch.gateway.readings import Reading
 from flows.dispatch.gateway.unforeseen import SLACK_S
 from flows.dispatch.gateway.wanted import (
@@ -33,6 +34,8 @@ from flows.dispatch.plan_file import PlanPlug
 from flows.dispatch.station import Station, Version
 
 _AGAIN_S = 15.0
+_PROFILES_FIRST_S = 1.0
+"""So long after its start, which mostly follows its connection at once: both count as one."""
 _REMEMBERED = 32
 _KEYS = [
     "ChargingScheduleMaxPeriods",
@@ -63,12 +66,15 @@ class Connected:
         self._followers: dict[int, Follower] = {}
         self._given: dict[tuple[int, str], float] = {}
         self._made: dict[tuple[Any, ...], Any] = {}
+        self._started, self.meters_set = asyncio.Event(), False
+        self._started.set()
 
     def came(self, action: str, payload: Mapping[str, Any], came: Came | None) -> None:
         """React to a message that was taken."""
         if action == "BootNotification":  # what it had may be lost
             self.has.clear()
             self.refused.clear()
+            self._started.set()
             self.changed.set()
         status = payload.get("connectorStatus") or payload.get("status")
         if action == "StatusNotification" and status == "Faulted":
@@ -134,6 +140,28 @@ class Connected:
                 ):
                     continue
                 await self._send(key, wanted)
+
+    async def keep_meters(self) -> None:
+        """Tell it what to meter, at each start of it, until cancelled: between its profiles, call by call."""
+        while True:
+            await self._started.wait()
+            await asyncio.sleep(_PROFILES_FIRST_S)
+            self._started.clear()
+            self.meters_set = False
+            await self._set_meters()
+            self.meters_set = not self._started.is_set()
+
+    async def _set_meters(self) -> None:
+        """Have it meter what plans are followed by; what it refuses is told, and asked again when it comes
+        anew."""
+        try:
+            problems = await set_meters(self._link, self.version, self._desk.config.meter_interval_s)
+        except RefusedError as error:
+            problems = [str(error)]
+        except TimeoutError:
+            problems = ["no answer: nothing of it is known to be set"]
+        if problems:
+            self._desk.alerts.report(Kind.METER_NOT_SET, self.name, "; ".join(problems))
 
     def wanted(self) -> list[Wanted]:
         """What it is to have now; what cannot be sent to it is an alert."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from flows.dispatch.gateway.book import Transaction
+from flows.dispatch.plan_file import PlanSession
 
 SLACK_S = 900.0
 """A quarter-hour earlier or later is as planned."""
 _SLACK_SOC = 0.05
+_SLACK_BAND = 0.005
 
 
 def unforeseen(one: Transaction) -> str | None:
@@ -29,3 +31,12 @@ def other_wish(one: Transaction) -> bool:
     target, promised = one.needs.get("target_soc"), one.car.get("departure_soc")
     later = wished is not None and (due is None or abs(wished - due) > SLACK_S)
     return later or (target is not None and (promised is None or abs(target - promised) > _SLACK_SOC))
+
+
+def other_band(one: Transaction, planned: PlanSession | None) -> bool:
+    """Whether a car lends itself to the grid between other charges than it was planned with."""
+    band = one.needs.get("v2x_soc")
+    known = None if planned is None else planned.v2x_soc
+    if band is None or planned is None or list(band) == [0.0, 1.0]:
+        return False
+    return known is None or any(abs(a - b) > _SLACK_BAND for a, b in zip(band, known, strict=True))

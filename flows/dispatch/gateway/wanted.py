@@ -20,14 +20,17 @@ import numpy as np
 from flows.dispatch.current import Found, powers_from
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import Raised
+from flows.dispatch.gateway.needs import states_band
+from flows.dispatch.gateway.unforeseen import other_band
 from flows.dispatch.merge import MergeError, Run, SessionPowers, charging_only, merged
-from flows.dispatch.plan_file import QUARTER, PlanPlug
+from flows.dispatch.plan_file import QUARTER, PlanPlug, PlanSession
 from flows.dispatch.plan_profiles import PERIODS
 from flows.dispatch.profile import Unit, fallback_request, plan_request
 from flows.dispatch.rules import check_message
 from flows.dispatch.station import Station
 
 _GUEST = timedelta(days=7)
+_CLOSE_KWH = 1e-6
 _SINCE = datetime(2024, 1, 1, tzinfo=UTC)
 """What holds without a plan holds from always on: it does not change with the day."""
 
@@ -193,6 +196,8 @@ def of_session(one: Transaction, found: Found, at: PlanPlug, station: Station) -
     session = found.session
     begin, slots = powers_from(session, datetime.fromtimestamp(one.start, UTC))
     slots = _within(slots, at, one.needs)
+    if other_band(one, session):
+        slots = in_band(one, session, begin, slots)
     may_feed = cannot_feed(one, station) is None
     if not may_feed:
         slots = charging_only(slots)
@@ -233,7 +238,33 @@ def cannot_feed(one: Transaction, station: Station) -> str | None:
         return f"OCPP {station.version} has no words for feeding back: it rests where it should"
     if station.modes is not None and "CentralSetpoint" not in station.modes:
         return "the station takes no setpoints: it rests where it should feed back"
+    if states_band(one.needs) and "v2x_soc" not in one.needs:
+        return "the car has a V2X band, and nothing tells its charge: it rests where it should feed back"
     return None if one.needs.get("feeds", True) else "the car says that it cannot: it rests where it should"
+
+
+def in_band(one: Transaction, planned: PlanSession, begin: datetime, slots: SessionPowers) -> SessionPowers:
+    """Powers without what would be fed back outside a band that the plan did not know; a car then rests.
+
+    Its energy is that of the plan, or what it came with if it came later; its capacity what that says.
+    """
+    (low, high), arrival = one.needs["v2x_soc"], planned.arrival_soc
+    capacity = one.needs.get("capacity_kwh") or one.needs["planned_capacity_kwh"]
+    came = one.soc_first if one.soc_first is not None else arrival
+    late = begin > planned.first_slot and came is not None
+    held = came * capacity if late and came is not None else planned.energy_before_kwh
+    power, trail = slots.power_kw.copy(), np.zeros(len(slots.power_kw))
+    for n, kw in enumerate(power):
+        gain = kw * slots.efficiency_charge if kw > 0 else kw / slots.efficiency_discharge
+        after = held + gain * QUARTER / timedelta(hours=1)
+        if kw < 0 and (held > high * capacity + _CLOSE_KWH or after < low * capacity - _CLOSE_KWH):
+            power[n], after = 0.0, held
+        held = trail[n] = after
+    return replace(
+        slots, power_kw=power, least_kw=np.where(power < 0, slots.least_kw, np.maximum(slots.least_kw, 0.0)),
+        most_kw=np.maximum(slots.most_kw, power), energy_kwh=trail,
+        least_kwh=np.minimum(slots.least_kwh, trail), most_kwh=np.maximum(slots.most_kwh, trail),
+    )  # fmt: skip
 
 
 def unit_of(station: Station) -> Unit:

@@ -98,6 +98,7 @@ class SimulatedStation:
     ) -> None:
         self.at, self.visits, self.setup = at, sorted(visits, key=lambda one: one.arrival), setup
         self.profiles, self.seen = Profiles(), seen
+        self.meter_s, self.set_values = setup.meter_s, dict[str, str]()
         self.clock = StationClock(setup.speed, _OFF if Fault.CLOCK_OFF in setup.faults else timedelta())
         self.set_profiles: list[Mapping[str, Any]] = []
         self.followed: list[tuple[datetime, float, float]] = []
@@ -207,9 +208,8 @@ class SimulatedStation:
             await self._report(self._words.status(evse, "Faulted", self.clock.stated()))
         if self.setup.version == "2.1":
             await self._report(self._words.needs(evse, text(visit.departure), _needs(visit)))
-        before, telling = self.clock.true, None
-        meter, step = (timedelta(seconds=one) for one in (self.setup.meter_s, _STEP_S))
-        due = before + meter
+        before, telling, step = self.clock.true, None, timedelta(seconds=_STEP_S)
+        due = before + self._meter
         while before < visit.departure:
             asked = self._asked_kw(before)
             await self.clock.until(min(before + step, due, visit.departure))
@@ -218,7 +218,7 @@ class SimulatedStation:
             before = now
             if now < due:
                 continue
-            due, number = now + meter, number + 1
+            due, number = now + self._meter, number + 1
             unanswered = telling is not None and not telling.done()
             if now < visit.departure and self.connected.is_set() and not unanswered:
                 message = self._words.updated(
@@ -238,6 +238,19 @@ class SimulatedStation:
         self.transaction = self.plugged_in_at = None
         if car.energy_kwh < visit.target_kwh - 0.01 * car.capacity_kwh:
             self.missed.append(f"{car.battery_id}: {car.energy_kwh:.2f} of {visit.target_kwh:.2f} kWh")
+
+    @property
+    def _meter(self) -> timedelta:
+        return timedelta(seconds=self.meter_s)
+
+    def set_value(self, name: str, value: str) -> str:
+        """What it answers to a value of its configuration, or of a variable: it meters as often as told."""
+        if Fault.REFUSING in self.setup.faults:
+            return "Rejected"
+        self.set_values[name] = value
+        if name in ("MeterValueSampleInterval", "TxUpdatedInterval"):
+            self.meter_s = float(value)
+        return "Accepted"
 
     def _asked_kw(self, now: datetime) -> float:
         offline = timedelta() if self._line_lost is None else now - self._line_lost
@@ -317,6 +330,23 @@ def _point_class(version: Version) -> Any:
             values = {"ChargingScheduleMaxPeriods": str(_PERIODS), "ChargeProfileMaxStackLevel": "9"}
             keys = [{"key": key, "readonly": True, "value": value} for key, value in values.items()]
             return result.GetConfiguration(configuration_key=keys, unknown_key=[])
+
+        @on("SetVariables")  # type: ignore[untyped-decorator]
+        def on_set_variables(self, set_variable_data: list[Any], **_: Any) -> Any:
+            owner = self._owner
+            return result.SetVariables(
+                set_variable_result=[
+                    {
+                        "component": one["component"], "variable": one["variable"],
+                        "attributeStatus": owner.set_value(one["variable"]["name"], one["attribute_value"]),
+                    }
+                    for one in set_variable_data
+                ]
+            )  # fmt: skip
+
+        @on("ChangeConfiguration")  # type: ignore[untyped-decorator]
+        def on_change_configuration(self, key: str, value: str) -> Any:
+            return result.ChangeConfiguration(status=self._owner.set_value(key, value))
 
     return Point
 

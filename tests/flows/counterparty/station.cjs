@@ -41,6 +41,18 @@ client.handle("GetVariables", ({ params }) => ({
     component, variable, attributeStatus: "UnknownVariable",
   })),
 }));
+client.handle("SetVariables", ({ params }) => {
+  tell({ meter: params.setVariableData.map(({ variable, attributeValue }) => [variable.name, attributeValue]) });
+  return {
+    setVariableResult: params.setVariableData.map(({ component, variable }) => ({
+      component, variable, attributeStatus: "Accepted",
+    })),
+  };
+});
+client.handle("ChangeConfiguration", ({ params }) => {
+  tell({ meter: [[params.key, params.value]] });
+  return { status: "Accepted" };
+});
 client.handle("GetConfiguration", ({ params }) => ({ configurationKey: [], unknownKey: params.key ?? [] }));
 
 async function call(action, params) {
