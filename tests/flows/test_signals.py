@@ -315,7 +315,7 @@ def test_a_set_point_is_read_and_one_that_cannot_be_meant_is_refused() -> None:
     (cut,) = read({**SETPOINT, "duration": "PT10M"})
     assert (cut.begin, cut.end) == (at(10), at(20))
     for changed, why in (
-        ({"intervals": [{"payloads": [{"type": "DISPATCH_SETPOINT", "values": [-3]}]}]}, "is no power of 0 to"),
+        ({"intervals": [{"payloads": [{"type": "DISPATCH_SETPOINT", "values": [-3]}]}]}, "is no power of"),
         ({"intervals": [{"payloads": [{"type": "DISPATCH_SETPOINT_RELATIVE", "values": [3]}]}]},
          "RELATIVE is not"),
         ({"payloadDescriptors": [{"payloadType": "DISPATCH_SETPOINT", "units": "PERCENT"}]},
