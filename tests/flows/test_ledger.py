@@ -172,7 +172,7 @@ def test_an_export_is_verified_by_a_second_process_alone(settled_depot: Workspac
     whole, own = tmp_path / "whole", tmp_path / "own"
     export_ledger(Context.of(settled_depot, late), whole, [])
     export_ledger(Context.of(settled_depot, late), own, ["car-1"])
-    with pytest.raises(UsageError, match="nobody: the ledger has no entry"):
+    with pytest.raises(UsageError, match="'nobody': the ledger has no entry"):
         export_ledger(Context.of(settled_depot, late), tmp_path / "y", ["nobody"])
     assert secret not in json.dumps(made.to_record()) and secret.encode() not in b"".join(
         path.read_bytes() for path in whole.rglob("*") if path.is_file()
