@@ -136,18 +136,19 @@ def test_a_changed_missing_or_foreign_piece_restores_nothing(
         members = {one: pieces.read(one) for one in pieces.namelist()}
     first, second = sorted(one for one in members if one.startswith("warehouse.duckdb/"))[:2]
     foreign = enclose_for(cert)(b"not what was there")
-    for name, changed in {
-        "lacks": {one: data for one, data in members.items() if one != second},
-        "swapped": members | {first: members[second], second: members[first]},
-        "foreign": members | {second: foreign},
-        "torn": members | {second: members[second][:-40]},
-        "sums of another": members | {"sums.p7m": enclose_for(cert)(b"{}")},
-    }.items():
+    differs, closed = "is not what was sealed", "is damaged, and not opened"
+    for name, changed, why in (
+        ("lacks", {one: data for one, data in members.items() if one != second}, differs),
+        ("swapped", members | {first: members[second], second: members[first]}, differs),
+        ("foreign", members | {second: foreign}, differs),
+        ("torn", members | {second: members[second][:-40]}, closed),
+        ("sums of nothing", members | {"sums.p7m": enclose_for(cert)(b"{}")}, closed),
+    ):
         bad = tmp_path / f"{name}.zip"
         with zipfile.ZipFile(bad, "w") as pieces:
             for one, data in changed.items():
                 pieces.writestr(one, data)
-        with pytest.raises(DamagedError, match=f"{bad}"):
+        with pytest.raises(DamagedError, match=f"{bad}.*{why}"):
             fresh.restore(bad, disclose_with(key, cert))
     flipped = bytearray(file.read_bytes())
     flipped[len(flipped) // 2] ^= 1

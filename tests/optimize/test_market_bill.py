@@ -241,10 +241,10 @@ ANNEX_1: dict[str, tuple[list[Flows], str]] = {
     "unloaded at noon and filled from PV again": ([("0", "8", "0", "8"), ("0", "0", "10", "0")], "0"),
     # p. 94: a full cycle with the grid.
     "a full cycle": ([("100", "0", "100", "0"), ("0", "90", "0", "90")], "90"),
-    # p. 16, p. 35: 20 charged here and 30 returned: 10 were charged elsewhere, (13) = 30 − 10.
-    "charged elsewhere": ([("20", "0", "20", "0"), ("0", "30", "0", "30")], "20"),
+    # p. 16, p. 35: 20 charged here next to a house, 30 returned: 10 were charged elsewhere, (13) = 30 − 10.
+    "charged elsewhere": ([("120", "0", "20", "0"), ("0", "30", "0", "30")], "20"),
     # p. 14, each month for itself: what was drawn in the month before counts as charged elsewhere.
-    "drawn in the month before": ([("0", "45", "0", "45")], "0"),
+    "drawn in the month before": ([("0", "45", "0", "45"), ("50", "0", "0", "0")], "0"),
     # (20): no more than is drawn. Stored 10 from PV, 9.5 returned: (16) = 9.5 − 8.5 = 1 of 0.4 drawn.
     "no more than is drawn": (
         [("0.4", "0", "0", "0"), ("0", "0", "10", "0"), ("0", "9.5", "0", "9.5")], "0.4",
