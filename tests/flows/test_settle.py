@@ -346,30 +346,6 @@ def test_a_contract_bounds_the_plan(depot: Workspace) -> None:
     assert "contracts" not in read_inputs(Context.of(replace(bound, contracts=()), AS_OF), DAY).parts
 
 
-@pytest.mark.parametrize(
-    ("name", "min_soc", "most_kwh"),
-    [
-        ("plugged_hours.toml", 0.2, None),
-        ("monthly_bonus.toml", 0.3, 20.0),
-        ("free_charging.toml", 0.3, 330.0),  # of a month: what it leaves, spread over the days of the plan
-    ],
-)
-def test_each_shipped_contract_bounds_the_plan(
-    depot: Workspace, name: str, min_soc: float, most_kwh: float | None
-) -> None:
-    own = {car.battery_id: car for car in day_problem(read_inputs(Context.of(depot, AS_OF), DAY)).cars}
-    text = (CONTRACTS / name).read_text(encoding="utf-8").replace("from = 2025", "from = 2020")
-    inputs = read_inputs(Context.of(agreed(depot, text), AS_OF), DAY)
-    days = len(inputs.prices.horizon.day_starts) if name == "free_charging.toml" else 1
-    cars = {car.battery_id: car for car in day_problem(inputs).cars}
-    assert set(cars) == set(own)
-    for car, one in cars.items():
-        assert one.soc_min == max(own[car].soc_min, min_soc)
-        assert one.v2g_limit_kwh == pytest.approx(
-            own[car].v2g_limit_kwh if most_kwh is None else most_kwh / days
-        )
-
-
 def test_a_months_cap_counts_what_was_discharged_in_it(depot: Workspace) -> None:
     workspace = agreed(depot, SHARED.replace('["car-1"]', '"all"') + "[limits]\nv2g_kwh_per_month = 9\n")
     nights(workspace)
