@@ -1,18 +1,20 @@
 """Whole copies of the warehouse: taken in one step, verified before they are trusted, put back whole.
 
 A copy notes what it is. A snapshot replaces an earlier snapshot and nothing else, a backup replaces nothing;
-neither is ever written over the warehouse itself, whatever name or link leads there.
+neither is ever written over the warehouse itself, whatever name or link leads there. A backup may be written
+encrypted (`warehouse.sealed`).
 """
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
 import duckdb
 
 from warehouse.backups import note_backup
-from warehouse.connection import connect, forget
+from warehouse.connection import connect, forget, shared
 from warehouse.errors import (
     CopyError,
     DamagedError,
@@ -25,7 +27,8 @@ from warehouse.files import copy_private, make_folder, partial_of, place
 from warehouse.migrations import bring_forward
 from warehouse.rebuild import rebuild
 from warehouse.schema import SCHEMA_VERSION, found_version
-from warehouse.verify import is_regular, same_file, verify
+from warehouse.sealed import DATABASE, LOG, Disclose, Enclose, is_sealed, seal, unseal
+from warehouse.verify import is_regular, judge_blocks, read_through, same_file, verify
 
 _SIDES = (".wal", ".tmp", ".wal.checkpoint", ".wal.recovery")
 """What DuckDB keeps next to a file: a copy of that name would be taken for it."""
@@ -64,14 +67,22 @@ def take_trial(source: Path, target: Path, empty: Sequence[str], *, timeout_s: f
     return target
 
 
-def take_backup(source: Path, target: Path, *, timeout_s: float, noted: bool) -> dict[str, int]:
+def take_backup(
+    source: Path, target: Path, *, timeout_s: float, noted: bool, enclose: Enclose | None = None
+) -> dict[str, int]:
     """Copy the database to `target`, verify the copy before it gets that name; returns rows by table.
 
-    Raises CopyError for a target that is there, DamagedError for a warehouse that is not whole. If no row of
+    enclose: encrypts its pieces for the reader; then a warehouse that is not whole is not written. Raises
+    CopyError for a target that is there, DamagedError for a warehouse that is not whole. If no row of
     it is lost, only an index, `target` is written all the same, from the rows, and the message says so.
     noted: have it known as the newest backup (`warehouse.backups`).
     """
     _refuse(source, target, replaces=False, timeout_s=timeout_s)
+    if enclose is not None:
+        rows = _take_sealed(source, target, enclose, timeout_s=timeout_s)
+        if noted:
+            note_backup(source, target)
+        return rows
     damage = None
     try:
         partial = _copied(source, target, "backup", timeout_s=timeout_s)
@@ -83,10 +94,7 @@ def take_backup(source: Path, target: Path, *, timeout_s: float, noted: bool) ->
         except DamagedError as error:
             damage = str(error).replace(str(partial), str(source))
             rows = _rebuilt(source, partial, damage, timeout_s=timeout_s)
-        try:
-            place(partial, target, replace=False)
-        except FileExistsError:
-            raise CopyError(f"{target} is there already: a backup replaces nothing") from None
+        _place_backup(partial, target)
     finally:
         _remove(partial)
     if noted:
@@ -102,16 +110,19 @@ def check_backup(path: Path, *, timeout_s: float) -> dict[str, int]:
     """Verify a copy that was taken earlier, changing nothing; returns rows by table, raises DamagedError."""
     if not is_regular(path):
         raise CopyError(f"no backup at {path}")
+    if is_sealed(path):
+        raise CopyError(f"{path} is encrypted: who has its key checks it by restoring it")
     try:
         return verify(path.resolve(), timeout_s=timeout_s)
     finally:
         forget(path.resolve())
 
 
-def put_back(backup: Path, target: Path, *, timeout_s: float) -> dict[str, int]:
+def put_back(backup: Path, target: Path, *, timeout_s: float, disclose: Disclose | None) -> dict[str, int]:
     """Replace the warehouse at `target` by a backup in one step, once all of it was verified.
 
-    Nothing changes if the backup is missing (CopyError) or damaged (DamagedError), or if another process
+    disclose: opens the pieces of an encrypted backup, None for a plain one. Nothing changes if the backup is
+    missing, encrypted and not to be opened (CopyError) or damaged (DamagedError), or if another process
     holds the warehouse (LockedError). A warehouse that cannot be opened is moved aside to NAME.damaged.
     Returns rows by table.
     """
@@ -119,10 +130,20 @@ def put_back(backup: Path, target: Path, *, timeout_s: float) -> dict[str, int]:
         raise CopyError(f"no backup at {backup}")
     if same_file(backup, target):
         raise CopyError(f"{backup} is the warehouse itself")
+    if is_sealed(backup) != (disclose is not None):
+        how = (
+            "is not encrypted: leave the key out"
+            if disclose
+            else "is encrypted: name its key and certificate"
+        )
+        raise CopyError(f"{backup} {how}")
     make_folder(target.parent)
     partial = partial_of(target, "restored")
     try:
-        _copy_with_log(backup, partial)
+        if disclose is None:
+            _copy_with_log(backup, partial)
+        else:
+            unseal(backup, {DATABASE: partial, LOG: Path(f"{partial}.wal")}, disclose)
         _settle_copy(partial, None, timeout_s=timeout_s)
         rows = verify(partial, timeout_s=timeout_s)
         if target.exists():
@@ -203,6 +224,31 @@ def _settle_copy(partial: Path, kind: str | None, *, timeout_s: float) -> None:
         if found_version(connection) >= SCHEMA_VERSION:
             connection.execute("UPDATE meta_schema SET copied = ?", [kind])
         connection.execute("CHECKPOINT")
+
+
+def _take_sealed(source: Path, target: Path, enclose: Enclose, *, timeout_s: float) -> dict[str, int]:
+    """Verify the database and write it encrypted, read under one lock: no plain copy is made."""
+    make_folder(target.parent)
+    partial, log = partial_of(target), Path(f"{source}.wal")
+    try:
+        with shared(source, timeout_s=timeout_s), ExitStack() as held:  # nobody writes meanwhile
+            rows = read_through(source, timeout_s=timeout_s)
+            files = {DATABASE: held.enter_context(source.open("rb"))}
+            judge_blocks(source, files[DATABASE], timeout_s=timeout_s)
+            if is_regular(log):
+                files[LOG] = held.enter_context(log.open("rb"))
+            seal(files, partial, enclose)
+        _place_backup(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return rows
+
+
+def _place_backup(partial: Path, target: Path) -> None:
+    try:
+        place(partial, target, replace=False)
+    except FileExistsError:
+        raise CopyError(f"{target} is there already: a backup replaces nothing") from None
 
 
 def _rebuilt(source: Path, partial: Path, damage: str, *, timeout_s: float) -> dict[str, int]:

@@ -7,6 +7,7 @@ made 0700, whatever the umask says, and a name that is a symbolic link is never 
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,7 +59,14 @@ def write_whole(target: Path, data: bytes | str) -> Path:
 
 def copy_private(source: Path, target: Path) -> None:
     """Copy a file's bytes to a new private file."""
-    with source.open("rb") as reading, new_file(target) as stream:
+    with source.open("rb") as reading:
+        copy_open(reading, target)
+
+
+def copy_open(reading: BinaryIO, target: Path) -> None:
+    """Copy all that an open file holds, from its beginning, to a new private file."""
+    reading.seek(0)
+    with new_file(target) as stream:
         while piece := reading.read(_COPY_BYTES):
             stream.write(piece)
         sync(stream)
@@ -104,6 +112,12 @@ def make_private(root: Path, *, keep: Callable[[Path], bool] = lambda _: False) 
                 path.chmod(mode & ~0o077)
                 changed += 1
     return changed
+
+
+def close_to_others(path: Path) -> None:
+    """Give a file the mode of a private one, unless it is another user's, who lets this one write."""
+    with suppress(PermissionError):
+        path.chmod(FILE_MODE)
 
 
 def has_access_list(path: Path) -> bool:

@@ -8,7 +8,7 @@ it again.
 import datetime as dt
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +31,7 @@ from warehouse.contracts import (
 from warehouse.ending import named_transaction
 from warehouse.errors import ContractError
 from warehouse.export import Exported, export_table
-from warehouse.files import FILE_MODE, make_folder
+from warehouse.files import close_to_others, make_folder
 from warehouse.ingestion import Batch, Part, ingest, parts, read_part, waiting_rows
 from warehouse.layout import in_words
 from warehouse.migrations import bring_forward
@@ -47,6 +47,7 @@ from warehouse.schema import (
     found_version,
     layout_differences,
 )
+from warehouse.sealed import Disclose, Enclose
 from warehouse.sources.types import SourceFile
 
 PART_ROWS = 1_000_000
@@ -93,14 +94,14 @@ class Warehouse:
         """Make the file and its tables; an existing warehouse keeps its rows, an older one is migrated."""
         make_folder(self.path.parent)
         with self._writing("the tables", create=True) as connection:
-            _close_to_others(self.path)
+            close_to_others(self.path)
             create_tables(connection)
             bring_forward(connection)
 
     def migrate(self) -> int:
         """Bring a file forward, as any write would, and look into it; returns the version that it had."""
         with self._writing("the new layout") as connection:
-            _close_to_others(self.path)
+            close_to_others(self.path)
             return bring_forward(connection, whole=True)
 
     def outdated(self) -> str:
@@ -346,17 +347,20 @@ class Warehouse:
         take_trial(self.path, Path(path).resolve(), tables, timeout_s=self.lock_timeout_s)
         return Warehouse(path, lock_timeout_s=self.lock_timeout_s)
 
-    def backup(self, path: Path | str, *, noted: bool = False) -> dict[str, int]:
+    def backup(
+        self, path: Path | str, *, noted: bool = False, enclose: Enclose | None = None
+    ) -> dict[str, int]:
         """Copy the database, verified, to a name that is free; see `warehouse.backup.take_backup`."""
-        return take_backup(self.path, Path(path).resolve(), timeout_s=self.lock_timeout_s, noted=noted)
+        target, wait = Path(path).resolve(), self.lock_timeout_s
+        return take_backup(self.path, target, timeout_s=wait, noted=noted, enclose=enclose)
 
     def check_backup(self, path: Path | str) -> dict[str, int]:
         """Verify a backup taken earlier, changing nothing; returns rows by table."""
         return check_backup(Path(path), timeout_s=self.lock_timeout_s)
 
-    def restore(self, path: Path | str) -> dict[str, int]:
+    def restore(self, path: Path | str, disclose: Disclose | None = None) -> dict[str, int]:
         """Put a backup in the place of this warehouse, in one step; see `warehouse.backup.put_back`."""
-        return put_back(Path(path), self.path, timeout_s=self.lock_timeout_s)
+        return put_back(Path(path), self.path, timeout_s=self.lock_timeout_s, disclose=disclose)
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -377,11 +381,6 @@ class Warehouse:
         self, what: str, *, create: bool = False
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return named_transaction(self.path, what, timeout_s=self.lock_timeout_s, create=create)
-
-
-def _close_to_others(path: Path) -> None:
-    with suppress(PermissionError):  # another user's file, who lets this one write
-        path.chmod(FILE_MODE)
 
 
 def _aware(moment: dt.datetime, name: str) -> dt.datetime:

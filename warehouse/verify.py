@@ -8,13 +8,14 @@ which is how DuckDB itself comes to every block that matters.
 
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 import numpy as np
 
 from warehouse.connection import connect, forget
 from warehouse.errors import DamagedError
-from warehouse.files import copy_private, partial_of
+from warehouse.files import copy_open, partial_of
 from warehouse.schema import found_version
 from warehouse.trouble import trouble
 
@@ -30,9 +31,18 @@ def verify(path: Path, *, timeout_s: float) -> dict[str, int]:
     UnwritableError where there is no room for the scratch copy that a suspicious block asks for.
     """
     rows = read_through(path, timeout_s=timeout_s)
-    if blocks := failing_blocks(path):
-        _rewrite(path, blocks, timeout_s=timeout_s)
+    with path.open("rb") as stream:
+        judge_blocks(path, stream, timeout_s=timeout_s)
     return rows
+
+
+def judge_blocks(path: Path, stream: BinaryIO, *, timeout_s: float) -> None:
+    """Look at every block of a file that the caller holds open; raises DamagedError as `verify` does.
+
+    Closing a file lets go of this process's lock on it: who reads on from what was judged keeps it open.
+    """
+    if blocks := failing_blocks(path, stream):
+        _rewrite(path, stream, blocks, timeout_s=timeout_s)
 
 
 def read_through(path: Path, *, timeout_s: float) -> dict[str, int]:
@@ -52,7 +62,7 @@ def read_through(path: Path, *, timeout_s: float) -> dict[str, int]:
     return rows
 
 
-def failing_blocks(path: Path) -> list[int]:
+def failing_blocks(path: Path, stream: BinaryIO) -> list[int]:
     """Return the numbers of the blocks whose checksum is wrong, and of those that the file ends before.
 
     Neither is damage by itself: a block that was let go of, the last one too, may never have been written.
@@ -64,13 +74,12 @@ def failing_blocks(path: Path) -> list[int]:
         ).fetchall()
         size, blocks = int(stated[0]), int(stated[1])
     failing = []
-    with path.open("rb") as stream:
-        stream.seek(_HEADERS_BYTES)
-        for number in range(blocks):
-            block = stream.read(size)
-            stored = int.from_bytes(block[:_CHECKSUM_BYTES], "little")
-            if len(block) < size or stored != _checksum(block[_CHECKSUM_BYTES:]):
-                failing.append(number)
+    stream.seek(_HEADERS_BYTES)
+    for number in range(blocks):
+        block = stream.read(size)
+        stored = int.from_bytes(block[:_CHECKSUM_BYTES], "little")
+        if len(block) < size or stored != _checksum(block[_CHECKSUM_BYTES:]):
+            failing.append(number)
     return failing
 
 
@@ -88,11 +97,11 @@ def _checksum(data: bytes) -> int:
     return int(np.bitwise_xor.reduce(words * _FACTOR)) ^ _SEED
 
 
-def _rewrite(path: Path, blocks: list[int], *, timeout_s: float) -> None:
+def _rewrite(path: Path, stream: BinaryIO, blocks: list[int], *, timeout_s: float) -> None:
     """Rewrite every table of a scratch copy; raises DamagedError where DuckDB meets what it cannot use."""
     scratch = partial_of(path, "scratch")
     try:
-        copy_private(path, scratch)
+        copy_open(stream, scratch)
         with connect(scratch, write=True, timeout_s=timeout_s) as connection:
             for table in _tables(connection):
                 connection.begin()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
+from flows.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,32 +74,62 @@ def backup(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing: say whether the backup FILE is whole.")
     ] = False,
+    encrypt_for: Annotated[
+        Path | None,
+        typer.Option(
+            "--encrypt-for",
+            metavar="CERTIFICATE",
+            help="Encrypt it, piece by piece: this certificate's holder alone can open it (PEM, RSA), with "
+            "`v2g restore`, or unzip and `openssl cms -decrypt`.",
+            show_default="not encrypted",
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Copy the warehouse to FILE and verify the copy, every row and block of it.
+    """Copy the warehouse to FILE and verify it, every row and block.
 
     A warehouse that is damaged is reported (exit 4). FILE is a warehouse as well, and what `v2g restore`
-    takes.
+    takes. Encrypted, it is written without any plain copy on the way.
 
     Example: v2g backup /backups/depot-2020-07-05.duckdb
 
     Example: v2g backup --check /backups/depot-2020-07-05.duckdb
+
+    Example: v2g backup /cloud/depot.duckdb.zip --encrypt-for certificate.pem
     """
+    from flows.console import working
+    from flows.sealed import enclose_for
+
     call = Call.of(ctx, workspace, as_json, as_of)
     warehouse = call.open().warehouse
     if check:
+        if encrypt_for is not None:
+            raise UsageError("--check writes nothing: leave --encrypt-for out")
         rows = warehouse.check_backup(file)
         _report(call, {"checked": str(file), "rows": rows}, f"Whole: {file}, {_sum(rows)}")
         return
-    rows = warehouse.backup(file, noted=True)
-    _report(call, {"backup": str(file), "rows": rows}, f"Backup {file}: {_sum(rows)}, verified")
+    enclose = None if encrypt_for is None else enclose_for(encrypt_for)
+    with working("copying and verifying"):
+        rows = warehouse.backup(file, noted=True, enclose=enclose)
+    what = "verified" if enclose is None else f"verified, encrypted to {encrypt_for}"
+    _report(call, {"backup": str(file), "rows": rows}, f"Backup {file}: {_sum(rows)}, {what}")
 
 
 def restore(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.", show_default=False)],
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="KEY", help="Of an encrypted backup: the private key, PEM.", show_default=False),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CERTIFICATE", help="The certificate that it was encrypted for, PEM.", show_default=False
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
@@ -106,9 +137,18 @@ def restore(
     """Put a backup in the place of the warehouse, once all of it is verified; a running writer stops it.
 
     Example: v2g restore /backups/depot-2020-07-05.duckdb
+
+    Example: v2g restore /cloud/depot.duckdb.zip --key key.pem --certificate certificate.pem
     """
+    from flows.console import working
+    from flows.sealed import disclose_with
+
     call = Call.of(ctx, workspace, as_json, as_of)
-    rows = call.open().warehouse.restore(file)
+    if (key is None) != (certificate is None):
+        raise UsageError("--key and --certificate belong together: both open an encrypted backup")
+    disclose = None if key is None or certificate is None else disclose_with(key, certificate)
+    with working("verifying and restoring"):
+        rows = call.open().warehouse.restore(file, disclose)
     _report(call, {"restored": str(file), "rows": rows}, f"Restored {file}: {_sum(rows)}")
 
 

@@ -16,6 +16,7 @@ from flows.mapping.horizon import Horizon
 from flows.mapping.past import followed_rows, owned
 from flows.mapping.plan_spans import plans_within
 from optimize.market.contract import Contract, contracts_by_battery
+from warehouse.errors import nearest
 from warehouse.known import Known
 
 _HOURS = 0.25
@@ -75,6 +76,24 @@ def contracts_of(
 ) -> tuple[dict[str, Contract], dict[str, str]]:
     """Each car's contract in force on a local day, and why a car that several of them hold has none."""
     return contracts_by_battery([one for one in contracts if one.holds_on(day)], batteries)
+
+
+def unknown_cars(contracts: Sequence[Contract], days: Sequence[date], known: Known) -> list[str]:
+    """What contracts in force on some of the days name and no car is: an id mistyped, or not ingested yet."""
+    named = {
+        (one.file, car)
+        for one in contracts
+        if one.batteries is not None and any(one.holds_on(day) for day in days)
+        for car in one.batteries
+    }
+    if not named:
+        return []
+    cars = set(known.read("core_battery", columns=["battery_id"])["battery_id"].astype(str))
+    return [
+        f"{file} names {car}, and no such car is known{nearest(car, cars)}"
+        for file, car in sorted(named)
+        if car not in cars
+    ]
 
 
 def _used_kwh(known: Known, horizon: Horizon, batteries: list[str]) -> dict[str, float]:

@@ -99,9 +99,15 @@ def _plug(known: Known, car: str, slots: pd.DatetimeIndex) -> tuple[Sequence[Dec
     rows = known.read("core_metering", where=where, start=slots[0], end=slots[-1] + _QUARTER)
     table = rows.set_index("interval_start_utc")[["import_kwh", "export_kwh"]].reindex(slots)
     missing = table["import_kwh"].isna().to_numpy()
+    if missing.all():
+        raise NoAccountError(f"nothing that a meter of {car} counted is known of {_span(slots)}")
     if missing.any():
         raise NoAccountError(f"metering of {car} is missing in {named(slots[missing])}")
     return in_decimals(table["import_kwh"]), in_decimals(table["export_kwh"])
+
+
+def _span(slots: pd.DatetimeIndex) -> str:
+    return f"{slots[0]:%Y-%m-%d %H:%M} to {slots[-1] + _QUARTER:%Y-%m-%d %H:%M} UTC"
 
 
 def _load(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> tuple[list[Decimal], str]:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import FlowsError, NoAccountError, UsageError
-from flows.mapping.contracted import contracts_of
+from flows.mapping.contracted import contracts_of, unknown_cars
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.logged import append
 from flows.mapping.meter_points import netted_cars
@@ -60,12 +60,13 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
     """Settle market days that have an account; a day without one costs no other.
 
     The same account, hours and contracts as the newest settlement of a day: nothing is written. Degraded,
-    exit code 3, where a day cannot be settled. Raises UsageError without a contract.
+    exit code 3, where a day cannot be settled or a contract names a car that there is not. Raises UsageError
+    without a contract.
     """
     if not context.workspace.contracts:
         raise UsageError("[settle] contracts in v2g.toml names no contract: there is nothing to settle by")
     noted: list[dict[str, Any]] = []
-    missing: list[str] = []
+    missing = unknown_cars(context.workspace.contracts, days, context.known)
     without = Counter[str]()
     for day in days:
         try:

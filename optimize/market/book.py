@@ -24,7 +24,7 @@
     [refund]                            # of what was paid on kWh that were stored and fed back
     method = "quarter_hours"            # or "flat"; see `refund.py`
     of = ["grid_fee", "electricity_tax"]
-    green_kwh_per_month = 0             # "flat" alone: what counts as the PV's own
+    green_kwh_per_month = 0             # "flat" alone: what counts as the PV's, 50 kWh a kWp
 
     [demand]
     price_eur_per_kw = 8.2              # on the month's largest quarter-hour drawn

@@ -59,6 +59,7 @@ from optimize.market.table import Table
 
 FORMAT = 1
 NOTHING = Decimal(0)
+_MOST_HOURS = "745"  # of a month: October's, in which clocks go back
 Against = Literal["uncontrolled", "ordered"]
 _KEYS = (
     "format", "id", "version", "currency", "from", "until", "batteries", "limits", "guarantee",
@@ -229,7 +230,7 @@ def _bonus(root: Table) -> Bonus | None:
         eur_per_hour=part.amount("eur_per_hour"),
         cap_eur=part.amount_or_none("cap_eur_per_month"),
         eur_per_month=part.amount("eur_per_month"),
-        min_hours=part.amount("min_hours_per_month"),
+        min_hours=part.table.number("min_hours_per_month", "0", least="0", most=_MOST_HOURS),
     )
     part.table.refuse_rest()
     if not bonus.eur_per_hour and not bonus.eur_per_month:

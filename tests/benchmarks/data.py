@@ -32,6 +32,11 @@ SETS = {
         files=("2020-hour-price.csv",),
         origin="costs/ of github.com/fritzthekid/smard-utils (SMARD, CC BY 4.0)",
     ),
+    "finland": PublicSet(
+        folder="prices/fi_sahkotin_2023_2024",
+        files=("sahkotin_spot_price_vat.csv",),
+        origin="data/create/30_spot_price_with_vat/ of github.com/vividfog/nordpool-predict-fi (MIT)",
+    ),
     "sessions": PublicSet(
         folder="sessions/acn_caltech_event_queue_2019_03",
         files=("sessions_2019-03.csv",),

@@ -294,6 +294,15 @@ def test_a_car_with_two_contracts_costs_itself_alone(settled_depot: Workspace) -
     assert set(cars[cars["run_id"] == cars["run_id"].max()]["battery_id"]) >= {"car-2"}
 
 
+def test_a_contract_for_a_car_that_there_is_not_is_named(settled_depot: Workspace) -> None:
+    workspace = agreed_anew(settled_depot, SHARED.replace('["car-1"]', '["car-1", "car1"]'))
+    result = settled(workspace, DAY)
+    assert result.exit_code == 3
+    wanted = "contract 0.toml names car1, and no such car is known; did you mean 'car-1'?"
+    assert result.message.endswith(f"owner-days; {wanted}")
+    assert "car-1" in set(rows_of(workspace)["battery_id"])
+
+
 def test_totals_keep_no_energies(settled_depot: Workspace) -> None:
     quiet = tuple(replace(one, privacy="totals") for one in settled_depot.contracts)
     settled(replace(settled_depot, contracts=quiet), DAY)

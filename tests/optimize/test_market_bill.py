@@ -75,7 +75,7 @@ BY_HAND = {
         },
         total="2.94",
     ),
-    # Each of 01:45 and 03:00 local (the hour between is skipped on 29 March) is NT: 5·0.0166 = 0.083;
+    # Each of 01:45 and 03:00 local (the hour between is skipped on 29 March) is NT: 5·0.015 = 0.075;
     # 17:00 local is HT: 2·0.166 = 0.332; 21:00 is ST: 3·0.083 = 0.249; spot 10·0.1 = 1;
     # markup 10·0.018 = 0.18;
     # taxes 10·0.0205 = 0.205 → 0.21 (half up), 10·0.0166 = 0.166, 10·0.0265 = 0.265 → 0.27;
@@ -146,8 +146,9 @@ BY_HAND = {
         },
         total="12.97",
     ),
-    # PV next to the car: in the second quarter-hour 9 are fed back, 4 of them the car's: Q = 3 + 4 = 7.
-    # The car drew 6 at NT 0.02 and 2 of the 5 at HT 0.10: mean (6·0.02 + 2·0.10)/8 = 0.04; refund 0.28.
+    # PV next to the car. Stored 11, of them 6 + 2 from the grid, (9) = 8, so (15) = 0.85·3 = 2.55; fed back
+    # from the car 3 + 4 = (11) = 7, returned 9 < 11, (12) = 0; (16) = 7 − 2.55 = 4.45 < drawn 11.
+    # The car drew 6 at NT 0.02 and 2 of the 5 at HT 0.10: mean (6·0.02 + 2·0.10)/8 = 0.04; refund 0.178.
     # energy 11·0.3012 = 3.3132; NT 6·0.02 = 0.12, HT 5·0.10 = 0.50
     "a time-variable fee refunded at its mean, PV's own apart": Month(
         book=book(
@@ -159,18 +160,18 @@ BY_HAND = {
         month="2026-07",
         rows=[
             ("2026-07-01T20:00", "6", "0", "0", "6", "0"), ("2026-07-02T04:00", "5", "0", "0", "2", "0"),
+            ("2026-07-02T10:00", "0", "0", "0", "3", "0"),
             ("2026-07-02T16:00", "0", "3", "0", "0", "5"), ("2026-07-02T12:00", "0", "9", "0", "0", "4"),
         ],
         lines={
             "energy": "3.31", "grid fee NT": "0.12", "grid fee HT": "0.50",
-            "refund of grid fee, stored and fed back": "-0.28",
+            "refund of grid fee, stored and fed back": "-0.18",
         },
-        total="3.65",
+        total="3.75",
     ),
-    # Fed back 450 − 333.333 = 116.667, and 200 drawn: Q = 116.667. energy 200·0.115 = 23;
-    # fee 200·0.083 = 16.60;
-    # taxes 4.10, 3.32, 5.30; refund 116.667·0.083 = 9.683361, ·0.0205 = 2.3916735; base 9.90;
-    # 19 % of 23 + 16.60 + 4.10 + 3.32 + 5.30 − 9.68 − 2.39 + 9.90 = 50.15 is 9.5285;
+    # Fed back 450 − 400 = 50, and 200 drawn: Q = 50. energy 200·0.115 = 23; fee 200·0.083 = 16.60;
+    # taxes 4.10, 3.32, 5.30; refund 50·0.083 = 4.15, ·0.0205 = 1.025 → 1.03; base 9.90;
+    # 19 % of 23 + 16.60 + 4.10 + 3.32 + 5.30 − 4.15 − 1.03 + 9.90 = 57.04 is 10.8376;
     # feed-in 450·0.0794 = 35.73
     "the flat method next to PV": Month(
         book=shipped("household_pv.toml"),
@@ -178,11 +179,11 @@ BY_HAND = {
         rows=[("2025-08-03T01:00", "200", "0", "0"), ("2025-08-03T11:00", "0", "450", "0", "0", "0")],
         lines={
             "energy": "23.00", "grid fee": "16.60", "electricity_tax": "4.10", "concession_levy": "3.32",
-            "other_levies": "5.30", "refund of grid fee, stored and fed back": "-9.68",
-            "refund of electricity_tax, stored and fed back": "-2.39", "supplier's base fee": "9.90",
-            "feed-in": "-35.73", "VAT 19.00%": "9.53",
+            "other_levies": "5.30", "refund of grid fee, stored and fed back": "-4.15",
+            "refund of electricity_tax, stored and fed back": "-1.03", "supplier's base fee": "9.90",
+            "feed-in": "-35.73", "VAT 19.00%": "10.84",
         },
-        total="23.95",
+        total="32.15",
     ),
     # The hour 02:00–03:00 comes twice on 26 October, a Sunday; Monday 16:00 local is high load.
     # Spot 1.03·(50·0.1 + 50·0.1 + 80·0.2) = 26.78; markup 180·0.004 = 0.72; other times 100·0.021 = 2.10;
@@ -224,6 +225,62 @@ BY_HAND = {
         total="0.14",
     ),
 }  # fmt: skip
+
+
+Flows = tuple[str, str, str, str]
+"""kWh of a quarter-hour: drawn and fed back at the point, stored and returned by the store."""
+
+# BNetzA 618-25-02, annex 1, as restated in public with page and formula: quarter-hours, then Q.
+ANNEX_1: dict[str, tuple[list[Flows], str]] = {
+    # Example 1, p. 15: 130 drawn next to PV of 50, the store takes 100, all of it from the grid; example 2,
+    # p. 16: it returns 80 next to PV, 80 are fed back, all of it its own. (9) = 100, (11) = 80, (15) = 0.
+    "the storage comes first, both ways (examples 1 and 2)": (
+        [("130", "0", "100", "0"), ("0", "80", "0", "80")], "80",
+    ),
+    # Note of HTW Berlin, decision p. 38: unloaded at noon and filled again from PV. (9) = 0: (15) = 8.5 > 8.
+    "unloaded at noon and filled from PV again": ([("0", "8", "0", "8"), ("0", "0", "10", "0")], "0"),
+    # p. 94: a full cycle with the grid.
+    "a full cycle": ([("100", "0", "100", "0"), ("0", "90", "0", "90")], "90"),
+    # p. 16, p. 35: 20 charged here next to a house, 30 returned: 10 were charged elsewhere, (13) = 30 − 10.
+    "charged elsewhere": ([("120", "0", "20", "0"), ("0", "30", "0", "30")], "20"),
+    # p. 14, each month for itself: what was drawn in the month before counts as charged elsewhere.
+    "drawn in the month before": ([("0", "45", "0", "45"), ("50", "0", "0", "0")], "0"),
+    # (20): no more than is drawn. Stored 10 from PV, 9.5 returned: (16) = 9.5 − 8.5 = 1 of 0.4 drawn.
+    "no more than is drawn": (
+        [("0.4", "0", "0", "0"), ("0", "0", "10", "0"), ("0", "9.5", "0", "9.5")], "0.4",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ANNEX_1)
+def test_the_laws_own_examples_of_quarter_hours(name: str) -> None:
+    quarters, quantity = ANNEX_1[name]
+    drawn, fed, stored, returned = (
+        [Decimal(one) for one in series] for series in zip(*quarters, strict=True)
+    )
+    terms = book(
+        FIXED + '[grid_fee]\nprice_eur_per_kwh = 0.1\n[refund]\nmethod = "quarter_hours"\nof = ["grid_fee"]'
+    )
+    counted_here = Counted(drawn=drawn, fed=fed, stored=stored, returned=returned)
+    base = refund_base(terms, counted_here, [Decimal("0.1")] * len(quarters))
+    assert base.quantity_kwh == Decimal(quantity)
+    assert base.mean_eur_per_kwh["grid_fee"] == (Decimal("0.1") if any(drawn) else 0)
+
+
+# BNetzA 618-25-02, annex 2, p. 13 and 14: 8 kWp and a store of 10 kWh, (P4) = 4,320 kWh; fed back, drawn, Q
+# of examples 1 and 2; p. 29: with a charge point (P4) = 4,800, the same quantities.
+@pytest.mark.parametrize(
+    ("green", "fed", "drawn", "quantity"),
+    [("4320", "3000", "1500", "0"), ("4320", "6000", "1500", "1500"), ("4800", "6000", "1500", "1200")],
+)
+def test_the_laws_own_examples_of_the_flat_method(green: str, fed: str, drawn: str, quantity: str) -> None:
+    refund = f'[refund]\nmethod = "flat"\nof = ["grid_fee"]\ngreen_kwh_per_month = {green}\n'
+    terms = book(FIXED + "[grid_fee]\nprice_eur_per_kwh = 0.1\n" + refund)
+    zero = Decimal(0)
+    series = Counted(
+        drawn=[Decimal(drawn), zero], fed=[zero, Decimal(fed)], stored=[zero, zero], returned=[zero, zero]
+    )
+    assert refund_base(terms, series, [Decimal("0.1")] * 2).quantity_kwh == Decimal(quantity)
 
 
 @pytest.mark.parametrize("name", BY_HAND)

@@ -50,14 +50,14 @@ WRONG = {
     "another format": (GOOD, "format = 1", "format = 2", r"format is 2: must be 1"),
     "part of the base that there is not": (GOOD, "rate = 0.19", 'rate = 0.19\nbase = ["fees"]',
         r"vat.base is \['fees'\]: must be a list of energy, grid_fee"),
-    "windows that overlap": (WINDOWS, 'start = "06:00"', 'start = "05:30"',
-        r"grid_fee.season\[1\].window\[2\].start is 05:30: overlaps window 'NT' at 05:30"),
-    "a time without a window": (WINDOWS, 'end = "21:00"', 'end = "20:45"',
-        r"grid_fee.season\[1\].window is .*: season 'all year' has no price at 20:45"),
-    "a time between quarter-hours": (WINDOWS, 'end = "06:00"', 'end = "06:10"',
-        r"grid_fee.season\[1\].window\[1\].end is 06:10: must be a local time on a quarter-hour"),
-    "a window of no length": (WINDOWS, 'end = "06:00"', 'end = "00:00"',
-        r"window\[1\].end is 00:00: must differ"),
+    "windows that overlap": (WINDOWS, 'start = "05:00"', 'start = "04:30"',
+        r"grid_fee.season\[1\].window\[2\].start is 04:30: overlaps window 'NT' at 04:30"),
+    "a time without a window": (WINDOWS, 'end = "19:00"', 'end = "18:45"',
+        r"grid_fee.season\[1\].window is .*: season 'all year' has no price at 18:45"),
+    "a time between quarter-hours": (WINDOWS, 'end = "05:00"', 'end = "05:10"',
+        r"grid_fee.season\[1\].window\[1\].end is 05:10: must be a local time on a quarter-hour"),
+    "a window of no length": (WINDOWS, 'end = "05:00"', 'end = "23:00"',
+        r"window\[1\].end is 23:00: must differ"),
     "a season missing": (DEPOT, 'from = "04-01"', 'from = "04-02"',
         r"grid_fee.season is .*: mon 04-01 is missing"),
     "seasons that overlap": (DEPOT, 'to = "09-30"', 'to = "10-01"',
@@ -96,7 +96,7 @@ def test_prices_follow_the_local_clock_over_both_clock_changes() -> None:
         ).tz_convert("UTC")
         buy, sell = prices(book, slots, np.zeros(len(slots)))
         hours = slots.tz_convert("Europe/Berlin").hour
-        fee = np.select([hours < 6, (hours >= 17) & (hours < 21)], [0.0166, 0.166], 0.083)
+        fee = np.select([(hours < 5) | (hours >= 23), (hours >= 17) & (hours < 19)], [0.015, 0.166], 0.083)
         np.testing.assert_allclose(buy, 1.19 * (0.018 + 0.0205 + 0.0166 + 0.0265 + fee), atol=1e-12)
         np.testing.assert_array_equal(sell, 0.0)
     assert len(slots) == 100

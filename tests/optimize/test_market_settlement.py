@@ -278,6 +278,8 @@ WRONG = {
         r"share.rule is fix: must be one of fixed, after_wear; did you mean fixed\?"),
     "a bonus of nothing": ("[share]", "[bonus]\nmin_hours_per_month = 3\n[share]",
         r"bonus is .*: must hold eur_per_hour"),
+    "a month of more hours": ("[share]", "[bonus]\neur_per_month = 30\nmin_hours_per_month = 3000\n[share]",
+        r"bonus.min_hours_per_month is 3000: must lie in 0 … 745"),
     "a day of more hours": ("[share]", "[free]\nkwh_per_day = 1\neur_per_kwh = 1\n"
         "min_hours_per_day = 25\n[share]",
         r"free.min_hours_per_day is 25: must lie in 0 … 24"),
