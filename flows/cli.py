@@ -24,6 +24,7 @@ from flows.commands import (
     money,
     own,
     planning,
+    privacy,
     quarantine,
     service,
     study,
@@ -89,6 +90,7 @@ ledger.add_to(app)
 study.add_to(app)
 dispatch.add_to(app)
 gateway.add_to(app)
+privacy.add_to(app)
 history.add_to(app)
 twin.add_to(app)
 service.add_to(app)

@@ -34,7 +34,7 @@ from flows.markets import OwnZones, WorkspaceSettings, ZoneSettings
 from flows.notify_settings import NotifySettings
 from flows.schedules import ScheduleSettings
 from flows.section import Section
-from flows.terms_settings import OwnerSettings, SettleSettings, TariffSettings
+from flows.terms_settings import OwnerSettings, PrivacySettings, SettleSettings, TariffSettings
 
 FILE_NAME = "v2g.toml"
 UnknownPrices = Literal["week_ago", "day_before", "like_days", "combined"]
@@ -222,6 +222,7 @@ class Settings(BaseSettings):
     tariff: TariffSettings = TariffSettings()
     settle: SettleSettings = SettleSettings()
     owner: OwnerSettings = OwnerSettings()
+    privacy: PrivacySettings = PrivacySettings()
     plan: PlanSettings = PlanSettings()
     calibrate: CalibrateSettings = CalibrateSettings()
     schedule: ScheduleSettings = ScheduleSettings()

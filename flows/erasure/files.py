@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,8 @@ from warehouse.erasure.named import Named
 from warehouse.erasure.rows import without_listed
 from warehouse.files import write_whole
 
-_DATABASES = (".duckdb", ".wal")
+_DATABASE = re.compile(r".*\.duckdb(\.wal|\.damaged(-\d+)?(\.wal)?)?")
+_PASSING = re.compile(r"\..+\.(?P<pid>\d+)\.(partial|anew|restored)(\..+)?")
 _SIGNED = "manifest"
 _PREFECT = ".prefect"
 _OWN = frozenset({"password", "serve.lock", "server.lock", "run.lock"})
@@ -41,7 +43,8 @@ class Done:
 def databases(workspace: Workspace) -> list[Path]:
     """Database files of the workspace besides its warehouse: backups, snapshots, damaged ones."""
     own = workspace.warehouse.path
-    return [path for path in _files(workspace.root) if _is_database(path) and path != own]
+    found = [path for path in _files(workspace.root) if _is_database(path) and path != own]
+    return [path for path in found if not path.name.endswith(".wal")]
 
 
 def naming(workspace: Workspace, named: Named, sources: Mapping[str, str]) -> list[str]:
@@ -56,6 +59,7 @@ def naming(workspace: Workspace, named: Named, sources: Mapping[str, str]) -> li
 def erase_files(workspace: Workspace, named: Named, sources: Mapping[str, str]) -> Done:
     """Take them out of every file; what cannot be looked into is named and stays as it is."""
     done = Done()
+    _drop_passing(workspace, done)
     for folder in _folders(workspace.root):
         if named.within(folder.name) or named.is_one(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
@@ -65,6 +69,30 @@ def erase_files(workspace: Workspace, named: Named, sources: Mapping[str, str]) 
             _visit(workspace, path, named, sources, done, change=True)
     _drop_prefect(workspace, named, done)
     return done
+
+
+def _drop_passing(workspace: Workspace, done: Done) -> None:
+    """What a process that died was writing, and what a database put aside, goes; of one that lives it is named."""
+    for path in list(_files(workspace.root)):
+        found = _PASSING.fullmatch(path.name)
+        if path.parent.name.endswith(".duckdb.tmp"):
+            path.unlink()
+        elif found and _lives(int(found["pid"])):
+            done.left[_short(workspace, path)] = "another process writes it"
+        elif found:
+            path.unlink()
+
+
+def _lives(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _visit(
@@ -171,7 +199,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _is_database(path: Path) -> bool:
-    return path.name.endswith(_DATABASES) or ".duckdb." in path.name
+    return bool(_DATABASE.fullmatch(path.name)) and not _PASSING.fullmatch(path.name)
 
 
 def _short(workspace: Workspace, path: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flows.errors import WorkspaceError
 from flows.workspace import Workspace
-from warehouse.erasure.named import Named
+from warehouse.erasure.named import PARTS, Named
 from warehouse.files import write_whole
 
 FILE = ".erasure.json"
@@ -55,9 +55,7 @@ def keep(workspace: Workspace, erasure: Erasure) -> None:
         "erasure_id": erasure.erasure_id,
         "begun_utc": erasure.begun_utc,
         "owner": erasure.owner,
-        "named": {
-            name: sorted(getattr(named, name)) for name in ("batteries", "sites", "sessions", "others", "kept")
-        },
+        "named": {name: sorted(getattr(named, name)) for name in PARTS},
         "sources": dict(erasure.sources),
         "pages": list(erasure.pages),
         "rows": erasure.rows,

@@ -78,7 +78,7 @@ def _from_the_start(context: Context, owner: str) -> StageResult:
             stage="privacy erase",
             status="ok",
             message="nothing is held of whom you name: it was erased before, or never known",
-            details={"batteries": len(found.batteries), "rows": 0, "ledger_entries": [], "files": 0},
+            details={"batteries": len(found.batteries), "rows": 0, "ledger_entries": [], "files_changed": 0},
         )
     erasure = Erasure(
         erasure_id=secrets.token_hex(8),
@@ -198,7 +198,7 @@ def _result(erasure: Erasure, done: Done, left: dict[str, str], unmade: Sequence
             "batteries": len(erasure.named.batteries),
             "rows": erasure.rows,
             "ledger_entries": list(erasure.entries),
-            "files": erasure.files,
+            "files_changed": erasure.files,
             "rewritten": len(done.rewritten),
             "removed": len(done.removed),
             "not_erased": sorted(left),

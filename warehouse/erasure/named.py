@@ -15,6 +15,8 @@ _WEAK = re.compile(r".{1,2}|\d{1,5}")
 _ID_KEYS = frozenset({"battery", "batteries", "car", "cars", "sessions", "sites", "idTag", "idToken", "token"})
 _RUN, _WIDE_RUN = re.compile(r"[A-Za-z0-9_-]+"), re.compile(r"[A-Za-z0-9_.:@+-]+")
 
+PARTS = ("batteries", "sites", "sessions", "alone", "others", "kept")
+
 
 class _Gone:
     """Marks a value that names somebody: it goes with the element of a list that holds it."""
@@ -27,6 +29,7 @@ _GONE = _Gone()
 class Named:
     """Whose rows go (batteries, sites, sessions), what else names the owner, and whose ids must stay.
 
+    alone: sites that stay, where no other car plugs in: what plans say of their powers is of these cars alone.
     others: the owner's name, tokens that were shown for the cars, pseudonyms. kept: ids of others that one
     of these is a part of. What is as short as "7" or "c1" is a name only as the whole value of an id, not within
     a text.
@@ -35,6 +38,7 @@ class Named:
     batteries: frozenset[str]
     sites: frozenset[str] = frozenset()
     sessions: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
     kept: frozenset[str] = field(default=frozenset())
 
@@ -60,8 +64,7 @@ class Named:
 
     def joined(self, other: Named) -> Named:
         """Together with those found elsewhere."""
-        parts = ("batteries", "sites", "sessions", "others", "kept")
-        return Named(**{name: getattr(self, name) | getattr(other, name) for name in parts})
+        return Named(**{name: getattr(self, name) | getattr(other, name) for name in PARTS})
 
     def is_one(self, value: str, under: str = "") -> bool:
         """Whether a whole value is one of the identifiers; under: the name that it has, for the shortest."""

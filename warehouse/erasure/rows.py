@@ -9,6 +9,7 @@ commitment and lose salt and opening: the tree and every proof hold, and nothing
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ import duckdb
 
 from warehouse.erasure.named import ERASED, Named, kept_of
 
-_LEDGER = "out_ledger"
+_LEDGER, _OF_SITES = "out_ledger", "out_plan_site_slot"
 _IDS = ("battery_id", "session_id", "site_id")
 _MADE = frozenset(
     {
@@ -56,8 +57,20 @@ def found_in(connection: duckdb.DuckDBPyConnection, asked: Named) -> Named:
     }
     return Named(
         batteries=asked.batteries, sites=asked.sites, sessions=asked.sessions | sessions, others=others,
+        alone=asked.alone | _alone(connection, tables, asked.batteries) - asked.sites,
         kept=asked.kept | kept_of(stay, gone),
     )  # fmt: skip
+
+
+def _alone(connection: duckdb.DuckDBPyConnection, tables: Tables, batteries: Iterable[str]) -> set[str]:
+    """Sites at which no car but these has ever been declared."""
+    if "raw_battery" not in tables:
+        return set()
+    rows = connection.execute(
+        "SELECT DISTINCT site_id, battery_id FROM raw_battery UNION SELECT site_id, battery_id FROM core_battery"
+    ).fetchall()
+    own, wanted = {site for site, car in rows if car in set(batteries)}, set(batteries)
+    return {str(site) for site in own if site is not None} - {site for site, car in rows if car not in wanted}
 
 
 def tokens_of(options: Any, batteries: Iterable[str]) -> set[str]:
@@ -189,8 +202,6 @@ def _scrubbed(table: str, column: str, text: str, named: Named) -> str | None:
 
 def without_listed(text: str, named: Named) -> str:
     """A TOML text whose lists no longer name them."""
-    import re
-
     for one in sorted(named.all, key=len, reverse=True):
         quoted = rf"""(?:"{re.escape(one)}"|'{re.escape(one)}')"""
         text = re.sub(rf"(?<=[\[,])(\s*){quoted}\s*,\s*", r"\1", text)
@@ -209,8 +220,8 @@ def _conditions(tables: Tables, named: Named) -> dict[str, dict[str, frozenset[s
     for table, where in found.items():
         if "battery_id" in where:  # sessions of others may have the same id in another file
             where.pop("session_id", None)
-        if table == _LEDGER:
-            where.pop("site_id", None)
+        if table == _OF_SITES and named.sites | named.alone:
+            where["site_id"] = named.sites | named.alone
     return {table: where for table, where in found.items() if where}
 
 
