@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from flows.erasure.journal import FILE as JOURNAL
 from flows.erasure.texts import ROWS, rest_of
 from flows.workspace import FILE_NAME, Workspace
 from warehouse.erasure.named import Named
-from warehouse.erasure.rows import without_listed
+from warehouse.erasure.rows import tokens_of, without_listed
 from warehouse.files import write_whole
 
 _DATABASE = re.compile(r".*\.duckdb(\.wal|\.damaged(-\d+)?(\.wal)?)?")
@@ -45,6 +46,15 @@ def databases(workspace: Workspace) -> list[Path]:
     own = workspace.warehouse.path
     found = [path for path in _files(workspace.root) if _is_database(path) and path != own]
     return [path for path in found if not path.name.endswith(".wal")]
+
+
+def words_for(workspace: Workspace, batteries: Collection[str]) -> frozenset[str]:
+    """What mappings and gateway.toml call these cars: tokens, names of another system."""
+    found = set[str]()
+    for path in workspace.root.rglob("*.toml"):
+        with suppress(OSError, ValueError):  # what is no TOML maps nothing
+            found |= tokens_of(tomllib.loads(path.read_text(encoding="utf-8")), batteries)
+    return frozenset(found)
 
 
 def naming(workspace: Workspace, named: Named, sources: Mapping[str, str]) -> list[str]:

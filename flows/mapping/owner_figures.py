@@ -24,12 +24,12 @@ def owner_figures(context: Context, figure: str, month: date) -> dict[str, float
     """Owner → figure, of every owner of a car of the fleet; None where a battery's loss is not known.
 
     Energies are those of the days' accounts, hours those of sessions, the loss of capacity in the next year
-    is the twin's median, the mean over an owner's batteries.
+    is the twin's median as known when the month ended, the mean over an owner's batteries.
     """
     fleet = context.known.read("core_battery", columns=["battery_id"])["battery_id"].astype(str)
     owners = by_owner(read_owners(context.workspace.root), sorted(fleet))
     if figure == "yearly_loss":
-        return _losses(context, owners)
+        return _losses(context, month, owners)
     of_car = _hours(context, month) if figure == "plugged_hours" else _energies(context, figure, month)
     found: dict[str, float | None] = {}
     for car, owner in owners.items():
@@ -65,8 +65,10 @@ def _hours(context: Context, month: date) -> dict[str, float]:
     return {str(car): float(sum_) for car, sum_ in hours.groupby(rows["battery_id"]).sum().items()}
 
 
-def _losses(context: Context, owners: Mapping[str, str]) -> dict[str, float | None]:
-    twins = newest_calibrations(context.known, sorted(owners))
+def _losses(context: Context, month: date, owners: Mapping[str, str]) -> dict[str, float | None]:
+    # As known when the month ended: another year's budget must not buy today's figure.
+    known = context.known.at(bounds_of(month, context.workspace.zone)[1])
+    twins = newest_calibrations(known, sorted(owners))
     told: dict[str, list[float]] = {owner: [] for owner in owners.values()}
     for car, owner in owners.items():
         if car in twins:

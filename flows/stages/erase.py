@@ -19,7 +19,7 @@ import pandas as pd
 
 from flows.clock import now
 from flows.context import Context
-from flows.erasure.files import Done, databases, erase_files, naming
+from flows.erasure.files import Done, databases, erase_files, naming, words_for
 from flows.erasure.journal import Erasure, begun, ended, keep
 from flows.errors import FlowsError, UsageError
 from flows.mapping.hashing import hash_values
@@ -67,7 +67,7 @@ def _from_the_start(context: Context, owner: str) -> StageResult:
     asked = Named(
         batteries=found.batteries,
         sites=found.sites,
-        others=frozenset({owner}) - found.batteries - found.sites,
+        others=(frozenset({owner}) | words_for(workspace, found.batteries)) - found.batteries - found.sites,
     )
     _require_own_sites(workspace, asked)
     held, named, sources = _looked(workspace, asked)

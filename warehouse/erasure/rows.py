@@ -29,6 +29,9 @@ _MADE = frozenset(
 )  # fmt: skip
 """Columns that are no text: hashes and numbers that this software gives, and ids, which are compared whole."""
 _ELEMENTS_GO = "transactions"
+_WORDS = ("batteries", "cars", "values")
+_PLACE = re.compile(r"(evse|connector)[: ]\d+$", re.IGNORECASE)
+_HEAD = re.compile(r"(?m)(^[ \t]*\[[^=\n]*\][ \t]*(?:#.*)?$)")
 Tables = Mapping[str, Mapping[str, str]]
 
 
@@ -73,17 +76,19 @@ def _alone(connection: duckdb.DuckDBPyConnection, tables: Tables, batteries: Ite
     return {str(site) for site in own if site is not None} - {site for site, car in rows if car not in wanted}
 
 
-def tokens_of(options: Any, batteries: Iterable[str]) -> set[str]:
-    """Keys of a mapping to one of the batteries, wherever it stands: tokens and places that were theirs."""
+def tokens_of(said: Any, batteries: Iterable[str]) -> set[str]:
+    """Words for one of the batteries in options, mappings or settings: tokens and cars' foreign names.
+
+    They stand in a table called batteries, cars or values; a place ("evse:1") is no name.
+    """
     wanted, found = set(batteries), set[str]()
-    if isinstance(options, dict):
-        for key, value in options.items():
-            if isinstance(value, str) and value in wanted and key not in ("battery_id", "battery"):
-                found.add(key)
+    if isinstance(said, list):
+        return set().union(*(tokens_of(one, wanted) for one in said)) if said else found
+    if isinstance(said, dict):
+        for key, value in said.items():
+            if key in _WORDS and isinstance(value, dict):
+                found |= {word for word, car in value.items() if car in wanted and not _PLACE.search(word)}
             found |= tokens_of(value, wanted)
-    elif isinstance(options, list):
-        for one in options:
-            found |= tokens_of(one, wanted)
     return found
 
 
@@ -201,12 +206,21 @@ def _scrubbed(table: str, column: str, text: str, named: Named) -> str | None:
 
 
 def without_listed(text: str, named: Named) -> str:
-    """A TOML text whose lists no longer name them."""
+    """A TOML text whose lists no longer name them; the heads of its tables stay."""
+    parts = _HEAD.split(text)
+    return "".join(part if _HEAD.fullmatch(part) else _unlisted(part, named) for part in parts)
+
+
+def _unlisted(text: str, named: Named) -> str:
     for one in sorted(named.all, key=len, reverse=True):
         quoted = rf"""(?:"{re.escape(one)}"|'{re.escape(one)}')"""
         text = re.sub(rf"(?<=[\[,])(\s*){quoted}\s*,\s*", r"\1", text)
         text = re.sub(rf",\s*{quoted}(?=\s*,?\s*\])", "", text)
         text = re.sub(rf"(?<=\[)\s*{quoted}\s*(?=\])", "", text)
+        entry = rf"""(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)\s*=\s*{quoted}"""
+        text = re.sub(rf"(?<=[{{,])(\s*){entry}\s*,\s*", r"\1", text)
+        text = re.sub(rf",\s*{entry}(?=\s*\}})", "", text)
+        text = re.sub(rf"(?<=\{{)\s*{entry}\s*(?=\}})", "", text)
     return text
 
 
