@@ -26,7 +26,7 @@ def rest_of(name: str, data: bytes, named: Named) -> bytes | None:
     if ending.endswith(".gz"):
         plain = gzip.decompress(data)
         rest = rest_of(ending.removesuffix(".gz"), plain, named)
-        return data if rest == plain else None if rest is None else gzip.compress(rest)
+        return data if rest == plain else None if rest is None else gzip.compress(rest, mtime=0)
     if ending.endswith(".parquet"):
         return _parquet(data, named)
     if zipfile.is_zipfile(io.BytesIO(data)):

@@ -254,7 +254,7 @@ def test_the_others_are_planned_accounted_for_settled_and_told_of(lived: Workspa
 
 
 def state_of(root: Path) -> dict[str, str]:
-    """Every file, and every table's rows but those of the log of erasures and what names a write."""
+    """Every file, and every table's rows but the log of erasures and of runs, and what names a write."""
     found = {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.suffix != ".duckdb" and ".prefect" not in path.parts:
@@ -262,7 +262,7 @@ def state_of(root: Path) -> dict[str, str]:
         if path.suffix == ".duckdb":
             with duckdb.connect(str(path), read_only=True) as connection:
                 names = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
-                for name in sorted({*names} - {"out_erasure", "meta_schema"}):
+                for name in sorted({*names} - {"out_erasure", "out_run", "meta_schema"}):
                     rows = connection.execute(f'SELECT * FROM "{name}" ORDER BY ALL').fetchall()
                     found[f"{path.name}:{name}"] = repr(rows)
     return found
