@@ -86,6 +86,8 @@ def _renamed(batch: pa.RecordBatch, key: PurposeKey) -> pa.RecordBatch:
         if name in _KINDS:
             coded = array.cast(pa.string()).dictionary_encode()
             names = [key.pseudonym(_KINDS[name], one) for one in coded.dictionary.to_pylist()]
-            array = pa.DictionaryArray.from_arrays(coded.indices, pa.array(names, pa.string())).cast(pa.string())
+            array = pa.DictionaryArray.from_arrays(coded.indices, pa.array(names, pa.string())).cast(
+                pa.string()
+            )
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)

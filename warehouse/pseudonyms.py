@@ -61,9 +61,13 @@ def keys_of(text: str) -> Sequence[PurposeKey]:
         except (ValueError, KeyError, TypeError):
             right = None
         if not right:
-            raise ContractError(f"pseudonyms' keys, line {number}: no purpose, epoch and key of 64 hex digits")
+            raise ContractError(
+                f"pseudonyms' keys, line {number}: no purpose, epoch and key of 64 hex digits"
+            )
         if any((one.purpose, one.epoch) == (other.purpose, other.epoch) for other in found):
-            raise ContractError(f"pseudonyms' keys, line {number}: {one.purpose}, epoch {one.epoch}, is there twice")
+            raise ContractError(
+                f"pseudonyms' keys, line {number}: {one.purpose}, epoch {one.epoch}, is there twice"
+            )
         if any(one.key == other.key for other in found):
             raise ContractError(f"pseudonyms' keys, line {number}: {one.purpose} has the key of another line")
         found.append(one)
@@ -111,9 +115,4 @@ def rotate(root: Path, purpose: str, *, keep: bool) -> PurposeKey:
 
 def pseudonyms_of(keys: Iterable[PurposeKey], ids: Mapping[str, Iterable[str]]) -> set[str]:
     """Every pseudonym of ids, given by kind, under any of the keys."""
-    return {
-        one.pseudonym(kind, value)
-        for one in keys
-        for kind, values in ids.items()
-        for value in values
-    }
+    return {one.pseudonym(kind, value) for one in keys for kind, values in ids.items() for value in values}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated
 
 import typer
 
@@ -32,7 +32,9 @@ class Over(StrEnum):
     MEAN = "mean"
 
 
-privacy = typer.Typer(help="What owners may ask for, and what may be told of a fleet without telling of them.")
+privacy = typer.Typer(
+    help="What owners may ask for, and what may be told of a fleet without telling of them."
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -77,7 +79,9 @@ def rotate(
     purpose: PurposeOption,
     keep: Annotated[
         bool,
-        typer.Option("--keep", help="Keep the earlier keys: exports of then can be continued and told apart."),
+        typer.Option(
+            "--keep", help="Keep the earlier keys: exports of then can be continued and told apart."
+        ),
     ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -100,7 +104,8 @@ def export(
     folder: Annotated[Path, typer.Argument(help="A new folder.", show_default=False)],
     purpose: PurposeOption,
     table: Annotated[
-        list[str], typer.Option("--table", help="A table with rows of cars; may be repeated.", show_default=False)
+        list[str],
+        typer.Option("--table", help="A table with rows of cars; may be repeated.", show_default=False),
     ],
     epoch: Annotated[
         int | None, typer.Option("--epoch", help="An earlier key that was kept.", show_default="the newest")
@@ -130,15 +135,20 @@ def release(
     ],
     most: Annotated[
         float,
-        typer.Option("--most", help="Of an owner, in the figure's unit: more counts as this.", show_default=False),
+        typer.Option(
+            "--most", help="Of an owner, in the figure's unit: more counts as this.", show_default=False
+        ),
     ],
     epsilon: Annotated[
-        float, typer.Option("--epsilon", help="What the answer may tell of an owner, spent.", show_default=False)
+        float,
+        typer.Option("--epsilon", help="What the answer may tell of an owner, spent.", show_default=False),
     ],
     tolerance: Annotated[
         float,
         typer.Option(
-            "--tolerance", help="Refuse, spending nothing, where the error with 95 % is larger.", show_default=False
+            "--tolerance",
+            help="Refuse, spending nothing, where the error with 95 % is larger.",
+            show_default=False,
         ),
     ],
     over: Annotated[Over, typer.Option("--over", help="Statistic over owners.")] = Over.MEAN,
@@ -163,7 +173,7 @@ def release(
     call = Call.of(ctx, workspace, as_json, None)
     asked = Asked(
         figure=figure.value,
-        statistic=cast("Literal['sum', 'mean']", over.value),
+        statistic=over.value,
         month=month_of(month),
         least=least,
         most=most,

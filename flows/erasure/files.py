@@ -19,7 +19,8 @@ from pathlib import Path
 
 from flows.erasure.journal import FILE as JOURNAL
 from flows.erasure.texts import ROWS, rest_of
-from flows.workspace import FILE_NAME, Workspace
+from flows.settings import FILE_NAME
+from flows.workspace import Workspace
 from warehouse.erasure.named import Named
 from warehouse.erasure.rows import tokens_of, without_listed
 from warehouse.files import write_whole
@@ -82,7 +83,7 @@ def erase_files(workspace: Workspace, named: Named, sources: Mapping[str, str]) 
 
 
 def _drop_passing(workspace: Workspace, done: Done) -> None:
-    """What a process that died was writing, and what a database put aside, goes; of one that lives it is named."""
+    """What a dead process was writing, and what a database put aside, goes; a living one's is named."""
     for path in list(_files(workspace.root)):
         found = _PASSING.fullmatch(path.name)
         if path.parent.name.endswith(".duckdb.tmp"):
@@ -109,7 +110,7 @@ def _visit(
     workspace: Workspace, path: Path, named: Named, sources: Mapping[str, str], done: Done, *, change: bool
 ) -> None:
     short = _short(workspace, path)
-    if path.name == JOURNAL or short.split(os.sep)[0] == _PREFECT:
+    if path.name == JOURNAL or Path(short).parts[0] == _PREFECT:
         return
     if path.is_relative_to(workspace.reports):
         _visit_page(workspace, path, named, done, change=change)

@@ -40,7 +40,12 @@ def begun(workspace: Workspace) -> Erasure | None:
         said = json.loads(path.read_bytes())
         names = {name: frozenset(said["named"][name]) for name in said["named"]}
         return Erasure(
-            **{**said, "named": Named(**names), "pages": tuple(said["pages"]), "entries": tuple(said["entries"])}
+            **{
+                **said,
+                "named": Named(**names),
+                "pages": tuple(said["pages"]),
+                "entries": tuple(said["entries"]),
+            }
         )
     except FileNotFoundError:
         return None

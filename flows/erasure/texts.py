@@ -33,16 +33,16 @@ def rest_of(name: str, data: bytes, named: Named) -> bytes | None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             held = any(_names(archive.read(one), named) for one in archive.namelist())
         return None if held else data
-    for end, rest in _BY_ENDING.items():
+    for end, of_text in _BY_ENDING.items():
         if ending.endswith(end):
-            return _as_text(data, lambda text, rest=rest: rest(text, named))
+            return _as_text(data, of_text, named)
     return None if _names(data, named) else data
 
 
-def _as_text(data: bytes, rest: Callable[[str], str | None]) -> bytes | None:
+def _as_text(data: bytes, rest: Callable[[str, Named], str | None], named: Named) -> bytes | None:
     encoding = "utf-8" if _is_utf8(data) else "latin-1"
     text = data.decode(encoding)
-    left = rest(text)
+    left = rest(text, named)
     return data if left == text else None if left is None else left.encode(encoding)
 
 
@@ -160,7 +160,9 @@ def _toml(text: str, named: Named) -> str | None:
     try:
         tomllib.loads(rest)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"it names the owner or a car in a way that is to be taken out by hand ({error})") from error
+        raise ValueError(
+            f"it names the owner or a car in a way that is to be taken out by hand ({error})"
+        ) from error
     return rest
 
 
@@ -186,7 +188,9 @@ def _parquet(data: bytes, named: Named) -> bytes | None:
                 for one in set(table[field.name].to_pylist())
                 if isinstance(one, str) and (named.is_one(one, field.name) or named.within(one))
             }
-            keep = [so and one not in theirs for so, one in zip(keep, table[field.name].to_pylist(), strict=True)]
+            keep = [
+                so and one not in theirs for so, one in zip(keep, table[field.name].to_pylist(), strict=True)
+            ]
     if all(keep):
         return data
     if not any(keep):

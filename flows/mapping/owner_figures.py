@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import pandas as pd
 
 from flows.context import Context
+from flows.mapping.owner_benefit import Where
 from flows.mapping.past import FOLLOWED
 from flows.mapping.requests import newest_calibrations
 from flows.owners import by_owner, read_owners
@@ -50,7 +51,7 @@ def bounds_of(month: date, zone: str) -> tuple[datetime, datetime]:
 
 def _energies(context: Context, figure: str, month: date) -> dict[str, float]:
     known, by = context.known, ["zone", "market_date"]
-    where = {"zone": [context.workspace.zone], "market_date": days_of(month)}
+    where: Where = {"zone": [context.workspace.zone], "market_date": days_of(month)}
     accounts = known.newest("out_realised", by=by, where=where, columns=["realised_id", *by])
     ids = accounts.drop_duplicates("market_date", keep="last")["realised_id"].tolist()
     rows = known.read("out_realised_car", where={"realised_id": ids, "mode": FOLLOWED})
@@ -60,7 +61,8 @@ def _energies(context: Context, figure: str, month: date) -> dict[str, float]:
 def _hours(context: Context, month: date) -> dict[str, float]:
     start, end = (pd.Timestamp(one) for one in bounds_of(month, context.workspace.zone))
     rows = context.known.sessions(start.to_pydatetime(), end.to_pydatetime())
-    inside = rows["departure_utc"].clip(upper=end) - rows["arrival_utc"].clip(lower=start)
+    leaves, comes = rows["departure_utc"], rows["arrival_utc"]
+    inside = leaves.where(leaves < end, end) - comes.where(comes > start, start)
     hours = (inside.dt.total_seconds() / 3600).clip(lower=0.0)
     return {str(car): float(sum_) for car, sum_ in hours.groupby(rows["battery_id"]).sum().items()}
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,13 +19,12 @@ import pandas as pd
 
 from flows.clock import now
 from flows.context import Context
+from flows.erasure.alone import alone
 from flows.erasure.files import Done, databases, erase_files, naming, words_for
 from flows.erasure.journal import Erasure, begun, ended, keep
 from flows.errors import FlowsError, UsageError
 from flows.mapping.hashing import hash_values
 from flows.owners import owner_named, read_owners
-from flows.server.held import hold, let_go
-from flows.stages.drop import being_written
 from flows.stages.publish import publish
 from flows.stages.record import StageResult
 from flows.version import code_version
@@ -33,7 +32,7 @@ from flows.workspace import Workspace
 from optimize.errors import OptimizeError
 from warehouse.erasure.database import Held, erase_database, look
 from warehouse.erasure.named import Named
-from warehouse.errors import LockedError, StoreError
+from warehouse.errors import StoreError
 from warehouse.pseudonyms import KEYS_VARIABLE, pseudonyms_of, read_keys
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -51,7 +50,7 @@ def erase(context: Context, owner: str) -> StageResult:
     begun. Raises UsageError for what names nobody, LockedError where something else works in the workspace.
     """
     workspace = context.workspace
-    with _alone(workspace):
+    with alone(workspace):
         before = begun(workspace)
         results = [] if before is None else [_carried_out(context, before)]
         if before is None or before.owner != owner:
@@ -135,7 +134,7 @@ def _carried_out(context: Context, erasure: Erasure) -> StageResult:
             left[path.name] = str(error)
     done = erase_files(workspace, named, erasure.sources)
     unmade = _published(context, erasure.pages)
-    left |= done.left | {one: "it names them still" for one in naming(workspace, named, {})}
+    left |= done.left | dict.fromkeys(naming(workspace, named, {}), "it names them still")
     _log(context, erasure, complete=not left)
     if not left:
         ended(workspace)
@@ -223,25 +222,6 @@ def _require_own_sites(workspace: Workspace, asked: Named) -> None:
     # What stands now decides, whatever a moment before knew.
     cars = workspace.warehouse.read("core_battery", where={"site_id": sorted(asked.sites)})
     if others := sorted(set(cars["battery_id"].astype(str)) - asked.batteries):
-        raise UsageError(f"{others[0]} of another owner plugs in at a site that is said to be this one's alone")
-
-
-@contextmanager
-def _alone(workspace: Workspace) -> Iterator[None]:
-    """Raises LockedError while `v2g serve` or the gateway runs: they would write what is being erased."""
-    journal = workspace.root / "gateway" / "journal.jsonl"
-    if journal.is_file() and being_written(journal):
-        raise LockedError("v2g gateway run works in this workspace: end it, erase, and start it again")
-    if not workspace.prefect_home.is_dir():
-        yield
-        return
-    locks = []
-    try:
-        for lock in (workspace.serve_lock, workspace.server_lock, workspace.run_lock):
-            if hold(lock) is not None:
-                raise LockedError("v2g serve works in this workspace: end it, erase, and start it again")
-            locks.append(lock)
-        yield
-    finally:
-        for lock in locks:
-            let_go(lock)
+        raise UsageError(
+            f"{others[0]} of another owner plugs in at a site that is said to be this one's alone"
+        )

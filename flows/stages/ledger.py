@@ -196,12 +196,13 @@ def proof_result(proved: Verified, quiet: int, *, key_given: bool) -> StageResul
         which = ", ".join(map(str, sorted(erased.entries)[:_SHOWN_FAULTS]))
         more = ", …" if len(erased.entries) > _SHOWN_FAULTS else ""
         parts.append(
-            f"{len(erased.entries)} were erased at their owner's wish ({which}{more}): they are in the tree, and "
-            "nobody can open them"
+            f"{len(erased.entries)} were erased at their owner's wish ({which}{more}): they are in the tree, "
+            "and nobody can open them"
         )
     if erased.contracts:
         parts.append(
-            f"{len(erased.contracts)} contracts named a car that was erased: what is left of their text is as given"
+            f"{len(erased.contracts)} contracts named a car that was erased: what is left of their text is "
+            "as given"
         )
     return StageResult(
         stage="ledger verify",

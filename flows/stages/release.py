@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
@@ -25,7 +25,6 @@ from flows.version import code_version
 from optimize.errors import PrivacyError
 from optimize.market.private import Noise, Question, Statistic, answer, noise_of
 
-TABLE = "out_private_release"
 _SLACK = 1e-9
 _SHOWN = (
     "month", "figure", "statistic", "value", "error_95", "least", "most", "owners", "epsilon", "budget",
@@ -34,7 +33,7 @@ _SHOWN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A figure of a month over owners; tolerance: the largest error (95 %) that the answer is any good with."""
+    """A figure of a month over owners; tolerance: the largest error (95 %) that it is any good with."""
 
     figure: str
     statistic: Statistic
@@ -62,7 +61,9 @@ def release(context: Context, asked: Asked) -> StageResult:
     if stored := _stored(context, question):
         return _result(context, asked, stored, again=True)
     if bounds_of(asked.month, workspace.zone)[1] > context.as_of:
-        raise UsageError(f"--month {asked.month:%Y-%m} is not over: its answer would be of a part of it for good")
+        raise UsageError(
+            f"--month {asked.month:%Y-%m} is not over: its answer would be of a part of it for good"
+        )
     fleet = context.known.read("core_battery", columns=["battery_id"])["battery_id"].astype(str)
     owners = len(set(by_owner(read_owners(workspace.root), fleet).values()))
     meant, noise = _weighed(asked, owners)
@@ -73,11 +74,11 @@ def release(context: Context, asked: Asked) -> StageResult:
     row = _row(context, asked, question, meant, noise, answer(meant, counted, noise))
 
     def guard(read: Any) -> bool:
-        spent = _sum(read(TABLE, {"year": asked.month.year}))
-        known = not read(TABLE, {"question": question}).empty
+        spent = _sum(read("out_private_release", {"year": asked.month.year}))
+        known = not read("out_private_release", {"question": question}).empty
         return not known and spent + asked.epsilon <= _budget(context) + _SLACK
 
-    if not workspace.warehouse.write({TABLE: pd.DataFrame([row])}, guard=guard):
+    if not workspace.warehouse.write({"out_private_release": pd.DataFrame([row])}, guard=guard):
         if stored := _stored(context, question):
             return _result(context, asked, stored, again=True)
         _require_budget(context, asked, _spent(context, asked.month.year))
@@ -86,7 +87,7 @@ def release(context: Context, asked: Asked) -> StageResult:
 
 def releases(context: Context) -> StageResult:
     """Every answer that was given, and what is left of each year's budget."""
-    rows = records(context.workspace.warehouse.read(TABLE))
+    rows = records(context.workspace.warehouse.read("out_private_release"))
     budget = _budget(context)
     years = sorted({row["year"] for row in rows})
     spent = {year: sum(row["epsilon"] for row in rows if row["year"] == year) for year in years}
@@ -95,7 +96,9 @@ def releases(context: Context) -> StageResult:
         status="ok",
         message=f"{len(rows)} answers; ε of {budget:g} a year",
         tables={
-            "years": [{"year": year, "spent": spent[year], "left": max(0.0, budget - spent[year])} for year in years],
+            "years": [
+                {"year": year, "spent": spent[year], "left": max(0.0, budget - spent[year])} for year in years
+            ],
             "answers": [_shown(row) for row in rows],
         },
     )
@@ -105,7 +108,11 @@ def _weighed(asked: Asked, owners: int) -> tuple[Question, Noise]:
     """The mechanism; raises UsageError where its error is too large to be of use."""
     try:
         meant = Question(
-            statistic=asked.statistic, owners=owners, least=asked.least, most=asked.most, epsilon=asked.epsilon
+            statistic=asked.statistic,
+            owners=owners,
+            least=asked.least,
+            most=asked.most,
+            epsilon=asked.epsilon,
         )
         noise = noise_of(meant)
     except PrivacyError as error:
@@ -118,7 +125,8 @@ def _require_accuracy(asked: Asked, error_95: float) -> None:
     if error_95 > asked.tolerance:
         raise UsageError(
             f"with 95 % the answer would be off by up to {error_95:.4g} {UNITS[asked.figure]}, more than "
-            f"--tolerance {asked.tolerance:g}: nothing was spent. A larger ε, narrower bounds or more owners help"
+            f"--tolerance {asked.tolerance:g}: nothing was spent. A larger ε, narrower bounds or more owners "
+            "help"
         )
 
 
@@ -137,7 +145,7 @@ def _budget(context: Context) -> float:
 
 def _spent(context: Context, year: int) -> float:
     # What was spent is spent, as of whatever moment.
-    return _sum(context.workspace.warehouse.read(TABLE, where={"year": year}))
+    return _sum(context.workspace.warehouse.read("out_private_release", where={"year": year}))
 
 
 def _sum(rows: pd.DataFrame) -> float:
@@ -145,8 +153,8 @@ def _sum(rows: pd.DataFrame) -> float:
 
 
 def _stored(context: Context, question: str) -> dict[str, Any] | None:
-    rows = records(context.workspace.warehouse.read(TABLE, where={"question": question}))
-    return cast("dict[str, Any]", rows[0]) if rows else None
+    rows = records(context.workspace.warehouse.read("out_private_release", where={"question": question}))
+    return rows[0] if rows else None
 
 
 def _row(
@@ -175,7 +183,11 @@ def _row(
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    return {**{name: row[name] for name in _SHOWN}, "month": f"{row['month']:%Y-%m}", "unit": UNITS[row["figure"]]}
+    return {
+        **{name: row[name] for name in _SHOWN},
+        "month": f"{row['month']:%Y-%m}",
+        "unit": UNITS[row["figure"]],
+    }
 
 
 def _result(context: Context, asked: Asked, row: dict[str, Any], *, again: bool) -> StageResult:

@@ -1,8 +1,8 @@
 """Figures of a fleet under differential privacy, by OpenDP: sums and means over owners with Laplace noise.
 
-Neighbours are two fleets of as many owners in which one owner's figure is any other one; how many owners there
-are is not hidden. Each owner counts once, with all of their cars, and no less than `least` nor more than
-`most`: one owner can move a sum by most − least, a mean by (most − least)/n, and P(answer | fleet) ≤
+Neighbours are two fleets of as many owners in which one owner's figure is any other one; how many owners
+there are is not hidden. Each owner counts once, with all of their cars, and no less than `least` nor more
+than `most`: one owner can move a sum by most − least, a mean by (most − least)/n, and P(answer | fleet) ≤
 e^ε·P(answer | neighbour). Noise and sensitivity are OpenDP's, sound in floating point (Casacuberta et al.
 2022). Composition over answers: their ε add up.
 """
@@ -41,7 +41,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """The mechanism of a question. scale: of the Laplace noise; error_95: no larger with 95 %; figure's unit."""
+    """The mechanism of a question. scale: of the Laplace noise; error_95: with 95 % it is no larger; both in
+    the figure's unit."""
 
     scale: float
     error_95: float
@@ -94,7 +95,8 @@ def _opendp() -> Any:
         import opendp.prelude as dp
     except ImportError:
         raise PrivacyError(
-            "OpenDP is not installed, and no figure is released without it: pip install 'v2g-planner[privacy]'"
+            "OpenDP is not installed, and no figure is released without it: pip install "
+            "'v2g-planner[privacy]'"
         ) from None
     dp.enable_features("contrib")
     return dp

@@ -51,7 +51,9 @@ def both(workspace: Workspace) -> Workspace:
     """One contract for both cars, and what an operator may have lying around of them."""
     workspace = agreed(workspace, SHARED.replace('["car-1"]', '["car-1", "car-2"]'))
     owners = workspace.root / "owners.toml"
-    owners.write_text(f'["{OWNER}"]\nbatteries = ["car-1"]\n[berta]\nbatteries = ["car-2"]\n', encoding="utf-8")
+    owners.write_text(
+        f'["{OWNER}"]\nbatteries = ["car-1"]\n[berta]\nbatteries = ["car-2"]\n', encoding="utf-8"
+    )
     owners.chmod(0o600)
     return workspace
 
@@ -81,7 +83,10 @@ def lived_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactor
     workspace.warehouse.snapshot(workspace.root / "notebooks.duckdb")
     workspace.warehouse.export(workspace.exports / "lake")
     export_pseudonymous(
-        workspace.warehouse, workspace.exports / "research", ["core_session"], rotate(workspace.root, "r", keep=False)
+        workspace.warehouse,
+        workspace.exports / "research",
+        ["core_session"],
+        rotate(workspace.root, "r", keep=False),
     )
     scatter(workspace)
     return around
@@ -90,21 +95,33 @@ def lived_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactor
 def scatter(workspace: Workspace) -> None:
     """Files of every kind that a workspace can hold, each with something of the owner's and of others."""
     root = workspace.root
-    (root / "mappings" ).mkdir(exist_ok=True)
+    (root / "mappings").mkdir(exist_ok=True)
     texts = {
-        "mappings/wallbox.toml": '# of anna-example\nsource = "ocpp"\n[batteries]\n"token-of-anna" = "car-1"\n"b7" = "car-2"\n',
+        "mappings/wallbox.toml": '# of anna-example\nsource = "ocpp"\n[batteries]\n'
+        '"token-of-anna" = "car-1"\n"b7" = "car-2"\n',
         "gateway.toml": '[cars]\n"token-of-anna" = "car-1"\nB7 = "car-2"\n',
         "mappings/inline.toml": 'batteries = { "token-of-anna" = "car-1", "b7" = "car-2" }\n',
-        "exports/status.json": json.dumps({"cars": [{"battery_id": "car-1", "kwh": 17.777}, {"battery_id": "car-2"}]}),
+        "exports/status.json": json.dumps(
+            {"cars": [{"battery_id": "car-1", "kwh": 17.777}, {"battery_id": "car-2"}]}
+        ),
         "exports/notes.txt": "car-1 came late, 17.777 kWh\ncar-2 did not\n",
         "inbox/telemetry__csv__new.csv.part": "battery_id,odometer\ncar-1,918273.5\ncar-2,7\n",
         "gateway/journal.jsonl": "".join(
             json.dumps(one) + "\n"
             for one in (
-                {"k": "m", "s": "CS1", "a": "StartTransaction", "p": {"idTag": "token-of-anna"}, "r": {"tx": 7}},
+                {
+                    "k": "m",
+                    "s": "CS1",
+                    "a": "StartTransaction",
+                    "p": {"idTag": "token-of-anna"},
+                    "r": {"tx": 7},
+                },
                 {"k": "m", "s": "CS1", "a": "MeterValues", "p": {"transactionId": 7, "value": 17.777}},
                 {"k": "m", "s": "CS2", "a": "MeterValues", "p": {"transactionId": 7, "value": 3.5}},
-                {"k": "snapshot", "book": {"transactions": [{"car": {"battery_id": "car-1"}, "points": [17.777]}]}},
+                {
+                    "k": "snapshot",
+                    "book": {"transactions": [{"car": {"battery_id": "car-1"}, "points": [17.777]}]},
+                },
             )
         ),
         "exports/twin-car-1.json": '{"r0_ohm": 17.777}',
@@ -138,8 +155,10 @@ def told_by(path: Path) -> str:
     data = path.read_bytes()
     if path.suffix == ".duckdb":
         with duckdb.connect(str(path), read_only=True) as connection:
-            tables = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
-            rows = [repr(connection.execute(f'SELECT * FROM "{one}"').fetchall()) for one in tables]
+            tables = [
+                row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+            ]
+            rows = [repr(connection.table(one).fetchall()) for one in tables]
         return "\n".join(rows) + data.decode("latin-1")
     if path.suffix == ".gz":
         data = gzip.decompress(data)
@@ -179,7 +198,14 @@ def test_no_file_tells_of_the_owner_any_more(lived: Workspace) -> None:
 
 def test_what_is_of_others_stays_as_it_was(lived: Workspace) -> None:
     store = lived.warehouse
-    tables = ("core_session", "raw_session", "core_battery", "out_plan_slot", "out_realised_car", "out_calibration")
+    tables = (
+        "core_session",
+        "raw_session",
+        "core_battery",
+        "out_plan_slot",
+        "out_realised_car",
+        "out_calibration",
+    )
     before = {one: store.read(one) for one in tables}
     plans, days = store.read("out_plan"), store.read("out_realised")
     workspace = erased(lived)
@@ -208,7 +234,9 @@ def test_what_is_of_others_stays_as_it_was(lived: Workspace) -> None:
     assert len(pd.read_parquet(root / "exports/research/core_session.parquet")) == len(lake)
     for copy in ("backups/20240322T000000Z.duckdb", "notebooks.duckdb"):
         with duckdb.connect(str(root / copy), read_only=True) as connection:
-            assert connection.execute("SELECT DISTINCT battery_id FROM core_session").fetchall() == [("car-2",)]
+            assert connection.execute("SELECT DISTINCT battery_id FROM core_session").fetchall() == [
+                ("car-2",)
+            ]
     rows = workspace.warehouse.check_backup(root / "backups/20240322T000000Z.duckdb")
     assert rows["core_battery"] == 1
 
@@ -261,9 +289,11 @@ def state_of(root: Path) -> dict[str, str]:
             found[str(path.relative_to(root))] = path.read_bytes().decode("latin-1")
         if path.suffix == ".duckdb":
             with duckdb.connect(str(path), read_only=True) as connection:
-                names = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+                names = [
+                    row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+                ]
                 for name in sorted({*names} - {"out_erasure", "out_run", "meta_schema"}):
-                    rows = connection.execute(f'SELECT * FROM "{name}" ORDER BY ALL').fetchall()
+                    rows = connection.table(name).order("ALL").fetchall()
                     found[f"{path.name}:{name}"] = repr(rows)
     return found
 
@@ -276,7 +306,9 @@ def test_killed_anywhere_the_same_again_ends_in_the_same(lived: Workspace, tmp_p
     for number in range(7):
         copy = Path(shutil.copytree(lived.root, tmp_path / str(number) / "depot"))
         words = [sys.executable, "-c", _COMMAND, "privacy", "erase", OWNER, "-w", str(copy)]
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+        )
         deadline = time.monotonic() + 120
         while not (copy / JOURNAL).exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -302,10 +334,16 @@ def test_again_it_changes_nothing_and_says_so(lived: Workspace) -> None:
 
 
 def test_another_car_whose_id_holds_the_erased_one_stays(lived: Workspace) -> None:
-    rows = lived.warehouse.read("core_battery").iloc[[1]].drop(columns=["source_id", "received_utc", "source_row"])
+    rows = (
+        lived.warehouse.read("core_battery")
+        .iloc[[1]]
+        .drop(columns=["source_id", "received_utc", "source_row"])
+    )
     put(lived, "fleet", rows.assign(battery_id="car-1-b"), as_of=OVER)
     check(Context.of(lived, OVER))
-    (lived.exports / "b.json").write_text(json.dumps([{"battery_id": "car-1-b"}, {"note": "car-1-b beside car-1"}]))
+    (lived.exports / "b.json").write_text(
+        json.dumps([{"battery_id": "car-1-b"}, {"note": "car-1-b beside car-1"}])
+    )
     workspace = erased(lived)
     assert "car-1-b" in set(workspace.warehouse.read("core_battery")["battery_id"])
     assert json.loads((workspace.exports / "b.json").read_text()) == [
@@ -318,7 +356,9 @@ def test_a_contract_that_holds_nobody_any_more_goes(lived: Workspace) -> None:
     workspace = agreed(lived, SHARED)
     settings = (workspace.root / "v2g.toml").read_text()
     (workspace.root / "rest.toml").write_text(rest)
-    (workspace.root / "v2g.toml").write_text(settings.replace('["contract 0.toml"]', '["contract 0.toml", "rest.toml"]'))
+    (workspace.root / "v2g.toml").write_text(
+        settings.replace('["contract 0.toml"]', '["contract 0.toml", "rest.toml"]')
+    )
     workspace = erased(Workspace.open(workspace.root))
     assert workspace.settings.settle.contracts == ["rest.toml"]
     assert not (workspace.root / "contract 0.toml").exists()
@@ -339,7 +379,10 @@ def test_it_is_refused_while_others_work_and_for_whom_nobody_knows(lived: Worksp
         erase(Context.of(lived, OVER), "car-1")
     with pytest.raises(UsageError, match="neither an owner"):
         erase(Context.of(lived, OVER), "no such owner!")
-    with (lived.root / "gateway" / "journal.jsonl").open("a"), pytest.raises(LockedError, match="gateway run"):
+    with (
+        (lived.root / "gateway" / "journal.jsonl").open("a"),
+        pytest.raises(LockedError, match="gateway run"),
+    ):
         erase(Context.of(lived, OVER), OWNER)
     (lived.root / "owners.toml").chmod(0o644)
     with pytest.raises(UsageError, match="can be read by others"):

@@ -21,7 +21,7 @@ from flows.cli import app
 from flows.errors import UsageError
 from flows.mapping.owner_figures import owner_figures
 from flows.stages import Context
-from flows.stages.release import TABLE, Asked, release, releases
+from flows.stages.release import Asked, release, releases
 from flows.workspace import Workspace
 from tests.flows.conftest import DAY
 from tests.flows.test_realise import OVER
@@ -29,6 +29,7 @@ from tests.flows.test_settle import settled_around, settled_depot
 
 __all__ = ["settled_around", "settled_depot"]
 MARCH = date(2024, 3, 1)
+TABLE = "out_private_release"
 AFTER = OVER + timedelta(days=30)
 ASKED = Asked(
     figure="import_kwh", statistic="sum", month=MARCH, least=0.0, most=100.0, epsilon=0.4, tolerance=1000.0
@@ -91,7 +92,7 @@ def test_the_same_question_has_one_answer_and_costs_once(settled_depot: Workspac
 
 
 def test_what_is_refused_costs_nothing(settled_depot: Workspace) -> None:
-    with pytest.raises(UsageError, match="off by up to 748.9 kWh, more than --tolerance 700"):
+    with pytest.raises(UsageError, match=r"off by up to 748\.9 kWh, more than --tolerance 700"):
         release(at(settled_depot), replace(ASKED, tolerance=700.0))
     with pytest.raises(UsageError, match="of the ε = 1 of 2024 there is 1 left"):
         release(at(settled_depot), replace(ASKED, epsilon=1.01))
@@ -163,7 +164,10 @@ def test_a_kill_draws_no_fresh_noise_and_loses_no_charge(settled_depot: Workspac
 
 def test_an_owner_counts_once_with_all_of_their_cars(settled_depot: Workspace) -> None:
     rows = settled_depot.warehouse.newest(
-        "out_realised_car", by=["market_date"], where={"mode": "followed"}, columns=["battery_id", "import_kwh"]
+        "out_realised_car",
+        by=["market_date"],
+        where={"mode": "followed"},
+        columns=["battery_id", "import_kwh"],
     )
     of_car = rows.groupby("battery_id")["import_kwh"].sum()
     assert owner_figures(at(settled_depot), "import_kwh", MARCH) == pytest.approx(of_car.to_dict())

@@ -36,7 +36,7 @@ def texts_in(folder: Path) -> set[str]:
 
 def test_a_pseudonym_is_the_hmac_of_purpose_epoch_kind_and_id(tmp_path: Path) -> None:
     key = rotate(tmp_path, "research", keep=False)
-    digest = hmac.new(bytes.fromhex(key.key), b"research\0" b"1\0battery_id\0CAR1", hashlib.sha256).digest()
+    digest = hmac.new(bytes.fromhex(key.key), b"research\01\0battery_id\0CAR1", hashlib.sha256).digest()
     assert key.pseudonym("battery_id", "CAR1") == "p" + b32encode(digest[:16]).decode().rstrip("=").lower()
     import re
 
@@ -66,8 +66,14 @@ def test_a_rotation_makes_new_ones_and_keeps_the_old_key_only_if_asked(tmp_path:
         (['{"purpose": "a", "epoch": 1}'], "line 1: no purpose"),
         (['{"purpose": "a", "epoch": 1, "key": "ff"}'], "line 1: no purpose"),
         (['{"purpose": "A b", "epoch": 1, "key": "' + "0" * 64 + '"}'], "line 1: no purpose"),
-        (['{"purpose": "a", "epoch": 1, "key": "' + c * 64 + '"}' for c in "01"], "line 2: a, epoch 1, is there"),
-        (['{"purpose": "' + c + '", "epoch": 1, "key": "' + "0" * 64 + '"}' for c in "ab"], "line 2: b has the key"),
+        (
+            ['{"purpose": "a", "epoch": 1, "key": "' + c * 64 + '"}' for c in "01"],
+            "line 2: a, epoch 1, is there",
+        ),
+        (
+            ['{"purpose": "' + c + '", "epoch": 1, "key": "' + "0" * 64 + '"}' for c in "ab"],
+            "line 2: b has the key",
+        ),
     ],
 )
 def test_keys_that_are_none_are_named_by_line_and_not_shown(lines: list[str], why: str) -> None:
@@ -93,7 +99,10 @@ def test_two_purposes_share_no_id_and_one_purpose_does(bare: Workspace, tmp_path
     assert set(sessions["battery_id"]) <= set(cars["battery_id"])  # within a purpose they can be joined
     stored = bare.warehouse.read("core_session")
     assert sorted(sessions["arrival_soc"]) == sorted(stored["arrival_soc"])
-    assert sessions.groupby("battery_id").size().sort_values().tolist() == stored.groupby("battery_id").size().sort_values().tolist()
+    assert (
+        sessions.groupby("battery_id").size().sort_values().tolist()
+        == stored.groupby("battery_id").size().sort_values().tolist()
+    )
 
 
 def test_the_commands(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,10 +115,16 @@ def test_the_commands(bare: Workspace, tmp_path: Path, monkeypatch: pytest.Monke
     assert "there is no key of research" in run(*export)[1]
     assert json.loads(run("rotate", "--purpose", "research")[1])["stages"][0]["epoch"] == 1
     code, said = run(*export)
-    assert code == 0 and json.loads(said)["stages"][0]["tables"]["tables"] == [{"table": "core_session", "rows": 3}]
+    assert code == 0 and json.loads(said)["stages"][0]["tables"]["tables"] == [
+        {"table": "core_session", "rows": 3}
+    ]
     assert "is there already" in run(*export)[1]
-    assert "has no rows of cars" in run("export", out + "2", "--purpose", "research", "--table", "core_price")[1]
+    assert (
+        "has no rows of cars" in run("export", out + "2", "--purpose", "research", "--table", "core_price")[1]
+    )
     assert not Path(out + "2").exists()
-    monkeypatch.setenv("V2G_PSEUDONYM_KEYS", json.dumps({"purpose": "research", "epoch": 9, "key": "ab" * 32}))
+    monkeypatch.setenv(
+        "V2G_PSEUDONYM_KEYS", json.dumps({"purpose": "research", "epoch": 9, "key": "ab" * 32})
+    )
     assert json.loads(run("export", out + "3", *export[2:])[1])["stages"][0]["epoch"] == 9
     assert "rotate them there" in run("rotate", "--purpose", "research")[1]

@@ -12,7 +12,9 @@ from typing import Any
 ERASED = "erased"
 """What stands in the place of an identifier."""
 _WEAK = re.compile(r".{1,2}|\d{1,5}")
-_ID_KEYS = frozenset({"battery", "batteries", "car", "cars", "sessions", "sites", "idTag", "idToken", "token"})
+_ID_KEYS = frozenset(
+    {"battery", "batteries", "car", "cars", "sessions", "sites", "idTag", "idToken", "token"}
+)
 _RUN, _WIDE_RUN = re.compile(r"[A-Za-z0-9_-]+"), re.compile(r"[A-Za-z0-9_.:@+-]+")
 
 PARTS = ("batteries", "sites", "sessions", "alone", "others", "kept")
@@ -29,10 +31,10 @@ _GONE = _Gone()
 class Named:
     """Whose rows go (batteries, sites, sessions), what else names the owner, and whose ids must stay.
 
-    alone: sites that stay, where no other car plugs in: what plans say of their powers is of these cars alone.
+    alone: sites that stay, where no other car plugs in: what plans say of their powers is of these cars.
     others: the owner's name, tokens that were shown for the cars, pseudonyms. kept: ids of others that one
-    of these is a part of. What is as short as "7" or "c1" is a name only as the whole value of an id, not within
-    a text.
+    of these is a part of. What is as short as "7" or "c1" is a name only as the whole value of an id, not
+    within a text.
     """
 
     batteries: frozenset[str]

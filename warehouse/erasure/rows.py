@@ -27,7 +27,7 @@ _MADE = frozenset(
         "charger_id", "by_session_id", "station_id", "parent_id", "plan_ids", *_IDS,
     }
 )  # fmt: skip
-"""Columns that are no text: hashes and numbers that this software gives, and ids, which are compared whole."""
+"""Columns that are no text: hashes and numbers of this software, and ids, which are compared whole."""
 _ELEMENTS_GO = "transactions"
 _WORDS = ("batteries", "cars", "values")
 _PLACE = re.compile(r"(evse|connector)[: ]\d+$", re.IGNORECASE)
@@ -46,7 +46,9 @@ def found_in(connection: duckdb.DuckDBPyConnection, asked: Named) -> Named:
     }
     tokens = set[str]()
     if "options" in tables.get("raw_source", {}):
-        for (text,) in connection.execute("SELECT options FROM raw_source WHERE options IS NOT NULL").fetchall():
+        for (text,) in connection.execute(
+            "SELECT options FROM raw_source WHERE options IS NOT NULL"
+        ).fetchall():
             tokens |= tokens_of(json.loads(text), asked.batteries)
     others = asked.others | tokens
     gone = asked.batteries | asked.sites | sessions | others
@@ -70,7 +72,7 @@ def _alone(connection: duckdb.DuckDBPyConnection, tables: Tables, batteries: Ite
     if "raw_battery" not in tables:
         return set()
     rows = connection.execute(
-        "SELECT DISTINCT site_id, battery_id FROM raw_battery UNION SELECT site_id, battery_id FROM core_battery"
+        "SELECT site_id, battery_id FROM raw_battery UNION SELECT site_id, battery_id FROM core_battery"
     ).fetchall()
     own, wanted = {site for site, car in rows if car in set(batteries)}, set(batteries)
     return {str(site) for site in own if site is not None} - {site for site, car in rows if car not in wanted}
@@ -194,12 +196,12 @@ def _scrub(connection: duckdb.DuckDBPyConnection, table: str, column: str, named
         [one.lower() for one in sorted(named.all)],
     ).fetchall()
     for rowid, text in rows:
-        rest = _scrubbed(table, column, text, named)
+        rest = _scrubbed(column, text, named)
         if rest != text:
             connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", [rest, rowid])  # noqa: S608
 
 
-def _scrubbed(table: str, column: str, text: str, named: Named) -> str | None:
+def _scrubbed(column: str, text: str, named: Named) -> str | None:
     if column == "contract_text":
         return named.scrubbed(without_listed(text, named))
     return named.scrubbed_cell(text, elements_go=column == _ELEMENTS_GO)
