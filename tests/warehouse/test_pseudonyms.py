@@ -36,7 +36,7 @@ def texts_in(folder: Path) -> set[str]:
 
 def test_a_pseudonym_is_the_hmac_of_purpose_epoch_kind_and_id(tmp_path: Path) -> None:
     key = rotate(tmp_path, "research", keep=False)
-    digest = hmac.new(bytes.fromhex(key.key), b"research\01\0battery_id\0CAR1", hashlib.sha256).digest()
+    digest = hmac.new(bytes.fromhex(key.key), b"research\x001\x00battery_id\x00CAR1", hashlib.sha256).digest()
     assert key.pseudonym("battery_id", "CAR1") == "p" + b32encode(digest[:16]).decode().rstrip("=").lower()
     import re
 
