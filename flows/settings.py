@@ -185,7 +185,8 @@ class CalibrateSettings(Section):
     0 workers is one a core; 1 is none: the twin then runs in the planner's own process. Ageing, life and α
     are fitted again after `full_every_days` at the latest; before, a new check-up, a changed ordinary day or
     a state that drifts ask for it, and on other days the state alone is fitted. `state_model` "spme" counts
-    the electrolyte in, which tells more of cold and fast days and takes longer.
+    the electrolyte in, which tells more of cold and fast days and takes longer. `prior` names a file of
+    `v2g twin merge`: what batteries of other sites taught, which full calibrations then begin with.
     """
 
     workers: int = Field(default=0, ge=0, le=256)
@@ -193,6 +194,7 @@ class CalibrateSettings(Section):
     end_of_life_soh: float = Field(default=0.8, ge=0.3, le=0.95)
     full_every_days: float = Field(default=30.0, ge=0, le=366)
     state_model: Literal["spm", "spme"] = "spm"
+    prior: str = ""
 
 
 class RetentionSettings(Section):

@@ -104,7 +104,7 @@ def export_of(context: Context, batteries: Sequence[str]) -> Export:
     hold what its own entries commit to.
     """
     warehouse = context.workspace.warehouse
-    key = _key(context.workspace)
+    key = signer_of(context.workspace)
     # The log is what was written, as of whatever moment: every entry has its place in the tree.
     rows = records(warehouse.read("out_ledger"))
     for place, row in enumerate(rows):
@@ -260,7 +260,14 @@ def _uncorrected(said: Mapping[str, Any], before: Mapping[str, Any] | None) -> l
     return wrong
 
 
-def _key(workspace: Workspace) -> SignerKey:
+def own_site(workspace: Workspace) -> str | None:
+    """The name of the workspace's own key, by which other sites know it; None without one."""
+    if not os.environ.get(KEY_VARIABLE) and not (workspace.root / KEY_FILE).is_file():
+        return None
+    return signer_of(workspace).name
+
+
+def signer_of(workspace: Workspace) -> SignerKey:
     """The log's key, of the environment or the workspace's private file; raises UsageError, LedgerError."""
     if stated := os.environ.get(KEY_VARIABLE):
         return SignerKey.parse(stated)
