@@ -34,6 +34,7 @@ from warehouse.erasure.database import Held, erase_database, look
 from warehouse.erasure.named import Named
 from warehouse.errors import StoreError
 from warehouse.pseudonyms import KEYS_VARIABLE, pseudonyms_of, read_keys
+from warehouse.rows import Scalar
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHOWN = 5
@@ -146,6 +147,9 @@ def _published(context: Context, pages: Sequence[str]) -> list[str]:
     reopened = Context.of(Workspace.open(context.workspace.root), context.as_of, context.run_id)
     unmade = []
     for one in pages:
+        if _holds_nobody(reopened.workspace, one):
+            unmade.append(one)
+            continue
         try:
             if _DAY.fullmatch(one):
                 publish(reopened, date.fromisoformat(one))
@@ -154,6 +158,16 @@ def _published(context: Context, pages: Sequence[str]) -> list[str]:
         except (FlowsError, OptimizeError):
             unmade.append(one)
     return unmade
+
+
+def _holds_nobody(workspace: Workspace, page: str) -> bool:
+    """Whether the plans of a date, or the plan of an id, are left without a car."""
+    store = workspace.warehouse
+    where: dict[str, Scalar] = (
+        {"market_date": date.fromisoformat(page)} if _DAY.fullmatch(page) else {"plan_id": page}
+    )
+    plans = store.read("out_plan", where=where, columns=["plan_id"])["plan_id"].tolist()
+    return store.read("out_plan_car", where={"plan_id": plans}, columns=["battery_id"]).empty
 
 
 def _log(context: Context, erasure: Erasure, *, complete: bool) -> None:

@@ -388,3 +388,39 @@ def test_it_is_refused_while_others_work_and_for_whom_nobody_knows(lived: Worksp
     with pytest.raises(UsageError, match="can be read by others"):
         erase(Context.of(lived, OVER), OWNER)
     assert set(lived.warehouse.read("core_battery")["battery_id"]) == {"car-1", "car-2"}
+
+
+def test_all_cars_of_an_owner_go_at_once(lived: Workspace) -> None:
+    owners = lived.root / "owners.toml"
+    owners.write_text(f'[{OWNER}]\nbatteries = ["car-1", "car-2"]\nsites = ["yard"]\n', encoding="utf-8")
+    result = erase(Context.of(lived, OVER), OWNER)
+    assert result.exit_code == 0 and f"pages of {DAY} are gone" in result.message
+    workspace = Workspace.open(lived.root)
+    assert telling(lived.root) == {}
+    for table in ("core_battery", "core_site", "raw_site", "out_plan_site_slot", "out_plan_car"):
+        assert workspace.warehouse.read(table).empty
+    assert len(workspace.warehouse.read("out_plan")) == 2  # totals of the fleet
+    assert workspace.settings.settle.contracts == []
+
+
+def test_a_site_of_others_is_not_an_owners_own(lived: Workspace) -> None:
+    owners = lived.root / "owners.toml"
+    owners.write_text(f'[{OWNER}]\nbatteries = ["car-1"]\nsites = ["yard"]\n', encoding="utf-8")
+    with pytest.raises(UsageError, match="car-2 of another owner plugs in at a site"):
+        erase(Context.of(lived, OVER), OWNER)
+
+
+def test_a_car_that_is_called_like_a_word_of_ours_leaves_the_others_words(lived: Workspace) -> None:
+    rows = (
+        lived.warehouse.read("core_battery")
+        .iloc[[1]]
+        .drop(columns=["source_id", "received_utc", "source_row"])
+    )
+    put(lived, "fleet", rows.assign(battery_id="ordered"), as_of=OVER)
+    check(Context.of(lived, OVER))
+    modes, stays = (lived.warehouse.read(one) for one in ("out_plan_mode", "out_realised_car"))
+    assert erase(Context.of(lived, OVER), "ordered").exit_code == 0
+    store = Workspace.open(lived.root).warehouse
+    pd.testing.assert_frame_equal(store.read("out_plan_mode"), modes)
+    pd.testing.assert_frame_equal(store.read("out_realised_car"), stays)
+    assert set(store.read("core_battery")["battery_id"]) == {"car-1", "car-2"}

@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
+
+from warehouse.contracts import CONTRACTS, DATASETS
 
 ERASED = "erased"
 """What stands in the place of an identifier."""
@@ -33,8 +35,8 @@ class Named:
 
     alone: sites that stay, where no other car plugs in: what plans say of their powers is of these cars.
     others: the owner's name, tokens that were shown for the cars, pseudonyms. kept: ids of others that one
-    of these is a part of. What is as short as "7" or "c1" is a name only as the whole value of an id, not
-    within a text.
+    of these is a part of. What is as short as "7" or "c1", or called like a word of these tables ("ordered"),
+    is a name only as the whole value of an id, not within a text.
     """
 
     batteries: frozenset[str]
@@ -52,7 +54,7 @@ class Named:
     @cached_property
     def in_texts(self) -> tuple[str, ...]:
         """Those that can be told within a text, the longest first."""
-        told = [one for one in self.all if not _WEAK.fullmatch(one)]
+        told = [one for one in self.all if not _is_weak(one)]
         return tuple(sorted(told, key=lambda one: (-len(one), one)))
 
     @cached_property
@@ -147,7 +149,19 @@ def _start(found: re.Match[str]) -> int:
     return max(0, found.start() - 128)
 
 
+def _is_weak(name: str) -> bool:
+    """Whether a name cannot be told within a text: too short, or a word of this software's own tables."""
+    return bool(_WEAK.fullmatch(name)) or name.lower() in _own_words()
+
+
+@cache
+def _own_words() -> frozenset[str]:
+    columns = [column for contract in CONTRACTS.values() for column in contract.columns]
+    listed = {str(word).lower() for column in columns for word in column.allowed or ()}
+    return frozenset({column.name for column in columns} | listed | set(CONTRACTS) | set(DATASETS))
+
+
 def kept_of(others: Collection[str], gone: Collection[str]) -> frozenset[str]:
     """The ids of others that hold, as a part, one that goes."""
-    lowered = [one.lower() for one in gone if not _WEAK.fullmatch(one)]
+    lowered = [one.lower() for one in gone if not _is_weak(one)]
     return frozenset(one for one in others if any(part in one.lower() for part in lowered))

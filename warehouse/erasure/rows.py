@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from warehouse.contracts import CONTRACTS
 from warehouse.erasure.named import ERASED, Named, kept_of
 
 _LEDGER, _OF_SITES = "out_ledger", "out_plan_site_slot"
@@ -28,6 +29,13 @@ _MADE = frozenset(
     }
 )  # fmt: skip
 """Columns that are no text: hashes and numbers of this software, and ids, which are compared whole."""
+_WORDS_OF_OURS = frozenset(
+    {
+        "zone", "dataset", "stage", "rule", "source", "product", "target", "part", "metric", "strategy",
+        "model", "engine", "solver_status", "wear_form", "held_by", "column_name", "followed_modes", "kind",
+    }
+)  # fmt: skip
+"""Columns that hold words of this software: a car may be called like one."""
 _ELEMENTS_GO = "transactions"
 _WORDS = ("batteries", "cars", "values")
 _PLACE = re.compile(r"(evse|connector)[: ]\d+$", re.IGNORECASE)
@@ -150,7 +158,7 @@ def erase_rows(connection: duckdb.DuckDBPyConnection, named: Named) -> None:
         _recount(connection, table, before)
     for table, columns in tables.items():
         for column, kind in columns.items():
-            if kind == "VARCHAR" and column not in _MADE:
+            if kind == "VARCHAR" and column not in _MADE | _WORDS_OF_OURS | _listed(table):
                 _scrub(connection, table, column, named)
 
 
@@ -197,8 +205,20 @@ def _scrub(connection: duckdb.DuckDBPyConnection, table: str, column: str, named
     ).fetchall()
     for rowid, text in rows:
         rest = _scrubbed(column, text, named)
-        if rest != text:
+        if rest != text and _is_key(table, column):
+            connection.execute(f"DELETE FROM {table} WHERE rowid = ?", [rowid])  # noqa: S608
+        elif rest != text:
             connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", [rest, rowid])  # noqa: S608
+
+
+def _listed(table: str) -> set[str]:
+    """Columns that hold words of a fixed list."""
+    contract = CONTRACTS.get(table)
+    return {one.name for one in contract.columns if one.allowed} if contract else set()
+
+
+def _is_key(table: str, column: str) -> bool:
+    return table in CONTRACTS and column in CONTRACTS[table].key
 
 
 def _scrubbed(column: str, text: str, named: Named) -> str | None:
