@@ -59,7 +59,8 @@ def erase(
 ) -> None:
     """Erase an owner's cars from the workspace for good: rows, ledger's openings, pages, files, backups.
 
-    owners.toml says whose cars are whose: [anna], batteries = ["CAR1"], sites = ["home-anna"] (mode 600).
+    owners.toml (mode 600) says whose cars are whose: a table a name, in it the lists batteries and, of
+    connections that are theirs alone, sites.
     Totals of the fleet stay. The ledger keeps its entries, which nobody can open any more: `v2g ledger
     verify` holds, and names them. Backups and snapshots in the workspace are rewritten, and what cannot be
     looked into is named; what lies elsewhere is yours to delete. Not while `v2g serve` or `v2g gateway run`
@@ -161,7 +162,7 @@ def release(
     An owner, with all of their cars (owners.toml), counts once, within the bounds, which are told and must
     not be taken from the data. How many owners there are is not hidden. An owner without a figure of
     yearly_loss counts as the middle of the bounds. The same question is answered once: again it gives the
-    stored answer and costs nothing. `[privacy] epsilon_per_year` bounds what the months of a year may cost.
+    stored answer and costs nothing. epsilon_per_year (section privacy of v2g.toml) bounds what the months of a year may cost.
 
     Example: v2g privacy release --figure v2g_kwh --month 2026-01 --most 300 --epsilon 0.2 --tolerance 100
     """

@@ -220,8 +220,8 @@ def merge(
 ) -> None:
     """Merge what sites' batteries teach of ageing into a prior: the same as a fit of all of them at once.
 
-    `[calibrate] prior` in v2g.toml names the file; calibrations then begin with it, without what this very
-    site told, and their record names it. Exit 4 where a file is not what its site signed.
+    Section calibrate of v2g.toml names the file (prior); full calibrations then begin with it, without what
+    this very site told, and their record names it. Exit 4 where a file is not what its site signed.
 
     Example: v2g twin merge north.sums south.sums --key north+1234abcd+AQ… --key south+… --out others.prior
     """
