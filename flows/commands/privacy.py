@@ -162,7 +162,8 @@ def release(
     An owner, with all of their cars (owners.toml), counts once, within the bounds, which are told and must
     not be taken from the data. How many owners there are is not hidden. An owner without a figure of
     yearly_loss counts as the middle of the bounds. The same question is answered once: again it gives the
-    stored answer and costs nothing. epsilon_per_year (section privacy of v2g.toml) bounds what the months of a year may cost.
+    stored answer and costs nothing. What the months of a year may cost together is epsilon_per_year in
+    section privacy of v2g.toml.
 
     Example: v2g privacy release --figure v2g_kwh --month 2026-01 --most 300 --epsilon 0.2 --tolerance 100
     """
