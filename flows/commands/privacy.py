@@ -68,11 +68,14 @@ def erase(
 
     Example: v2g privacy erase anna
     """
+    from flows.console import working
     from flows.stages import Context
     from flows.stages.erase import erase as erase_owner
 
     call = Call.of(ctx, workspace, as_json, None)
-    call.finish(erase_owner(Context.of(call.open(), call.as_of), owner))
+    with working("erasing"):
+        result = erase_owner(Context.of(call.open(), call.as_of), owner)
+    call.finish(result)
 
 
 def rotate(
