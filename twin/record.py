@@ -289,8 +289,8 @@ def sibling_statistics(record: TwinRecord) -> SiblingStatistics | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, Mapping):  # records without other sites stay as they were before there were any
+        return {key: _plain(one) for key, one in value.items() if one is not None or key != "federated"}
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     if isinstance(value, np.generic):
