@@ -9,6 +9,7 @@ server/          Prefect's server, guarded         prefect_api      whether a na
 lifeline         children end with their parent
 publish/         pages and exports                 demo              a synthetic fleet with a hidden truth
 tables           tables for a terminal or a pipe   markdown          text from data in Prefect's pages
+owners           whose cars are whose              erasure/          files without an owner's cars
 folders          a folder that changes as a whole  filenames         ids as names of files
 status           what a workspace holds            version, clock    what code, what time
 """

@@ -25,6 +25,7 @@ from flows.commands import (
     ocpi,
     own,
     planning,
+    privacy,
     quarantine,
     service,
     study,
@@ -91,6 +92,7 @@ study.add_to(app)
 dispatch.add_to(app)
 ocpi.add_to(app)
 gateway.add_to(app)
+privacy.add_to(app)
 history.add_to(app)
 twin.add_to(app)
 service.add_to(app)

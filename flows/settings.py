@@ -34,13 +34,13 @@ from flows.markets import OwnZones, WorkspaceSettings, ZoneSettings
 from flows.notify_settings import NotifySettings
 from flows.schedules import ScheduleSettings
 from flows.section import Section
-from flows.terms_settings import OwnerSettings, SettleSettings, TariffSettings
+from flows.terms_settings import OwnerSettings, PrivacySettings, SettleSettings, TariffSettings
 
 FILE_NAME = "v2g.toml"
 UnknownPrices = Literal["week_ago", "day_before", "like_days", "combined"]
 _PREFIX = "V2G_"
 _AS_JSON = {True: "[17, 18, 19]", False: '{"key": 1}'}
-OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY"})
+OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY", "V2G_PSEUDONYM_KEYS"})
 """Variables with the prefix that are no setting."""
 
 
@@ -186,7 +186,8 @@ class CalibrateSettings(Section):
     0 workers is one a core; 1 is none: the twin then runs in the planner's own process. Ageing, life and α
     are fitted again after `full_every_days` at the latest; before, a new check-up, a changed ordinary day or
     a state that drifts ask for it, and on other days the state alone is fitted. `state_model` "spme" counts
-    the electrolyte in, which tells more of cold and fast days and takes longer.
+    the electrolyte in, which tells more of cold and fast days and takes longer. `prior` names a file of
+    `v2g twin merge`: what batteries of other sites taught, which full calibrations then begin with.
     """
 
     workers: int = Field(default=0, ge=0, le=256)
@@ -194,6 +195,7 @@ class CalibrateSettings(Section):
     end_of_life_soh: float = Field(default=0.8, ge=0.3, le=0.95)
     full_every_days: float = Field(default=30.0, ge=0, le=366)
     state_model: Literal["spm", "spme"] = "spm"
+    prior: str = ""
 
 
 class RetentionSettings(Section):
@@ -223,6 +225,7 @@ class Settings(BaseSettings):
     tariff: TariffSettings = TariffSettings()
     settle: SettleSettings = SettleSettings()
     owner: OwnerSettings = OwnerSettings()
+    privacy: PrivacySettings = PrivacySettings()
     plan: PlanSettings = PlanSettings()
     calibrate: CalibrateSettings = CalibrateSettings()
     schedule: ScheduleSettings = ScheduleSettings()

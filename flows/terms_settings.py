@@ -60,3 +60,12 @@ class OwnerSettings(Section):
     t: float = Field(default=0.0, ge=-1000, le=1000)
     u_priv_full: float = Field(default=1.0, ge=0, le=1000)
     u_priv_totals: float = Field(default=0.5, ge=0, le=1000)
+
+
+class PrivacySettings(Section):
+    """What `v2g privacy release` may tell of a fleet: `epsilon_per_year` for the months of a calendar year.
+
+    It is spent by every answer and does not come back; the smaller, the less anybody learns of an owner.
+    """
+
+    epsilon_per_year: float = Field(default=1.0, ge=0, le=20)

@@ -19,6 +19,7 @@ from warehouse.files import make_folder, write_whole
 
 if TYPE_CHECKING:
     from twin.handle import BatteryHandle
+    from twin.types import Calibration
     from warehouse.known import Known
 
 _STATE = (
@@ -51,6 +52,7 @@ def shown(handle: BatteryHandle) -> Tables:
                 "dispute": found.dispute,
                 "sensor_fault": found.sensor_fault,
                 "sensor_evidence": found.sensor_evidence,
+                **_federated(found),
             }
         ],
         "state": _state(handle),
@@ -83,6 +85,12 @@ def shown(handle: BatteryHandle) -> Tables:
         "identifiable": [{"verdict": part} for part in found.identifiability.split("; ")],
         "fit": _fit(handle),
     }
+
+
+def _federated(found: Calibration) -> dict[str, str]:
+    """Whose batteries elsewhere its prior of ageing began with, where it did."""
+    prior = found.record.prior
+    return {"federated_prior": prior.federated} if prior is not None and prior.federated else {}
 
 
 def compared(first: BatteryHandle, second: BatteryHandle) -> Tables:

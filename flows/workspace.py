@@ -8,6 +8,7 @@ responses/        what providers of prices answered, byte for byte
 reports/          pages to open: DATE/index.html, DATE/batteries/
 exports/          files for machines; twins/ those of single batteries
 ledger.key        signs the log of settlements; `v2g ledger key` makes it
+owners.toml       whose cars are whose; pseudonyms.key the keys of `v2g privacy export`
 gateway.toml      stations that may connect to `v2g gateway run`
 gateway/          what that keeps: plans, journal, alerts, status
 backups/          copies of the warehouse that `v2g serve` makes

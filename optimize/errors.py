@@ -6,7 +6,8 @@ OptimizeError
 │   └── TimeLimitError    no feasible plan within the time allowed
 ├── PlanCheckError    a plan failed the independent check: names the rule, where, and by how much
 ├── TermsError        a tariff book or a contract cannot be meant: names file, key and value
-└── BillError         a bill or settlement cannot be made of what is there: names what is missing
+├── BillError         a bill or settlement cannot be made of what is there: names what is missing
+└── PrivacyError      a private figure cannot be asked for like this, or OpenDP is not installed
 """
 
 from __future__ import annotations
@@ -79,3 +80,7 @@ class TermsError(OptimizeError, ValueError):
 
 class BillError(OptimizeError):
     """A bill cannot be made: says what is missing or twice there, and where."""
+
+
+class PrivacyError(OptimizeError):
+    """A differentially private figure cannot be asked for like this; the message says why."""

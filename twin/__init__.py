@@ -8,6 +8,7 @@ rates        what a day wears; life: years of it
 window       the telemetry of a fit; evidence, faults, spread: bad sensors named, cells apart; observe: both
 state        stage A, state from voltage; discrepancy: what its model gets wrong; expected: where it begins
 dispute      fits that belie themselves; likeness: other chemistries; verdict: what is left of them
+federated    what batteries of other sites teach, by sums alone
 prior        what siblings teach; sampling: posteriors; ageing: stage B, factors from check-ups; forecast
 lives, law   stage C, α and β of PyBaMM's model; wearmap: what habits cost
 ensemble     that model next to published laws and growth curves: the L0, α, β and band that are published

@@ -2,6 +2,7 @@
 
 TwinError
 ├── ChemistryError   an unknown chemistry, or one whose parameters do not fit together
+├── FederationError  sums of other sites' batteries that cannot be told or taken
 ├── RecordError      a calibration's record that cannot be read, or does not hold what is asked of it
 └── SolveError       PyBaMM did not reach the end of a profile
 """
@@ -19,6 +20,10 @@ class ChemistryError(TwinError):
 
 class RecordError(TwinError, ValueError):
     """A calibration's record is of a newer version, cannot be read, or does not hold what is asked of it."""
+
+
+class FederationError(TwinError):
+    """What sites tell each other of ageing is of too few batteries, or is not what it has to be."""
 
 
 class SolveError(TwinError):

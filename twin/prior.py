@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ NAMES = (
 """The ageing unknowns: all but capacity_scale and sei_bend as natural logarithms."""
 
 _LEARNT = np.array([name not in ("knee_fade", "knee_gain") for name in NAMES])
-_PSEUDO_SIBLINGS = 3.0  # weight of the belief that siblings spread as wide as the chemistry's prior
+PSEUDO_SIBLINGS = 3.0  # weight of the belief that siblings spread as wide as the chemistry's prior
 _ITERATIONS = 60
 _DISCREPANCY, _DISCREPANCY_LOG_SD = 0.15, 0.7
 _GRID = np.geomspace(0.01, 1.0, 60)
@@ -72,7 +73,8 @@ class AgeingPrior:
 
     ``discrepancy``: standard deviation of what the model leaves out, as a share of the fade between two
     moments; ``capacity_sd``: of a check-up, relative, worth `SCATTER_WEIGHT` of them; ``siblings``: how many
-    batteries taught it, 0 for the chemistry's own prior; ``structures``: of laws and curves besides.
+    batteries taught it, 0 for the chemistry's own prior; ``federated``: which other sites' batteries it
+    begins with (`twin.federated`), "" for none; ``structures``: of laws and curves besides.
     """
 
     mean: Array
@@ -80,6 +82,7 @@ class AgeingPrior:
     discrepancy: float = _DISCREPANCY
     capacity_sd: float = _CAPACITY_SD
     siblings: int = 0
+    federated: str = ""
     structures: Beliefs = NO_SIBLINGS
 
     def to_record(self) -> dict[str, Any]:
@@ -90,6 +93,7 @@ class AgeingPrior:
             "discrepancy": self.discrepancy,
             "capacity_sd": self.capacity_sd,
             "siblings": self.siblings,
+            **({"federated": self.federated} if self.federated else {}),
         }
 
 
@@ -119,21 +123,15 @@ def fleet_prior(base: AgeingPrior, statistics: Sequence[SiblingStatistics]) -> A
     """The prior of one more battery of the population that ``statistics`` were drawn from."""
     if not statistics:
         return base
-    mean, sd, prior_mean, prior_sd = (
-        np.array([getattr(sibling, name) for sibling in statistics])
-        for name in ("mean", "sd", "prior_mean", "prior_sd")
-    )
-    floor = 1e-6 / base.sd**2
-    precision = np.maximum(sd**-2.0 - prior_sd**-2.0, floor)
-    own = (mean * sd**-2.0 - prior_mean * prior_sd**-2.0) / precision
+    own, precision = told_by(base, statistics)
     centre, variance = base.mean.copy(), base.sd**2
     for _ in range(_ITERATIONS):
         total = precision + 1 / variance
         each = (precision * own + centre / variance) / total
         centre_variance = 1 / (len(statistics) / variance + base.sd**-2.0)
         centre = (each.sum(axis=0) / variance + base.mean * base.sd**-2.0) * centre_variance
-        scatter = (1 / total + (each - centre) ** 2).sum(axis=0) + _PSEUDO_SIBLINGS * base.sd**2
-        variance = scatter / (len(statistics) + _PSEUDO_SIBLINGS)
+        scatter = (1 / total + (each - centre) ** 2).sum(axis=0) + PSEUDO_SIBLINGS * base.sd**2
+        variance = scatter / (len(statistics) + PSEUDO_SIBLINGS)
     learnt: npt.NDArray[np.bool_] = _LEARNT
     spread = np.minimum(np.sqrt(variance + centre_variance), base.sd)
     return AgeingPrior(
@@ -146,8 +144,21 @@ def fleet_prior(base: AgeingPrior, statistics: Sequence[SiblingStatistics]) -> A
             base.capacity_sd, [sibling.scatter for sibling in statistics if sibling.scatter is not None]
         ),
         siblings=len(statistics),
+        federated=base.federated,
         structures=believed([sibling.structures for sibling in statistics]),
     )
+
+
+def told_by(base: AgeingPrior, statistics: Sequence[SiblingStatistics]) -> tuple[Array, Array]:
+    """What each battery's own data say of the unknowns (rows batteries), and how precisely (1/variance)."""
+    mean, sd, prior_mean, prior_sd = (
+        np.array([getattr(sibling, name) for sibling in statistics])
+        for name in ("mean", "sd", "prior_mean", "prior_sd")
+    )
+    floor = 1e-6 / base.sd**2
+    precision = np.maximum(sd**-2.0 - prior_sd**-2.0, floor)
+    own = (mean * sd**-2.0 - prior_mean * prior_sd**-2.0) / precision
+    return own, precision
 
 
 def _discrepancy(errors: Sequence[ForecastError]) -> float:
@@ -178,12 +189,17 @@ def spread_of(believed: float, scatters: Sequence[Scatter]) -> float:
 
 
 def sibling_priors(
-    chemistry_of: Mapping[str, str], statistics: Mapping[str, SiblingStatistics]
+    chemistry_of: Mapping[str, str],
+    statistics: Mapping[str, SiblingStatistics],
+    bases: Mapping[str, AgeingPrior] = MappingProxyType({}),
 ) -> dict[str, AgeingPrior]:
-    """The prior of each battery of ``chemistry_of`` from all others of its chemistry that have a lesson."""
+    """The prior of each battery of ``chemistry_of`` from all others of its chemistry that have a lesson.
+
+    bases: what it begins with by chemistry, where that is not the chemistry's own.
+    """
     return {
         battery_id: fleet_prior(
-            CHEMISTRY_PRIOR,
+            bases.get(chemistry, CHEMISTRY_PRIOR),
             [
                 sibling
                 for other, sibling in statistics.items()

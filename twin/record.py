@@ -48,13 +48,14 @@ Parts = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorRecord:
-    """The `twin.prior.AgeingPrior` of a fit; the last two were not always reported."""
+    """The `twin.prior.AgeingPrior` of a fit; the last three were not always reported."""
 
     mean: Vector
     sd: Vector
     discrepancy: float
     capacity_sd: float | None = None
     siblings: int | None = None
+    federated: str | None = None
 
     @classmethod
     def of(cls, prior: AgeingPrior) -> PriorRecord:
@@ -65,11 +66,13 @@ class PriorRecord:
             discrepancy=float(prior.discrepancy),
             capacity_sd=float(prior.capacity_sd),
             siblings=prior.siblings,
+            federated=prior.federated or None,
         )
 
     def as_prior(self) -> AgeingPrior:
         """The prior again; what siblings taught of laws and curves is not kept."""
         held = AgeingPrior(mean=np.array(self.mean), sd=np.array(self.sd), discrepancy=self.discrepancy)
+        held = replace(held, federated=self.federated or "")
         if self.capacity_sd is not None:
             held = replace(held, capacity_sd=self.capacity_sd)
         return held if self.siblings is None else replace(held, siblings=self.siblings)
@@ -286,8 +289,8 @@ def sibling_statistics(record: TwinRecord) -> SiblingStatistics | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, Mapping):  # records without other sites stay as they were before there were any
+        return {key: _plain(one) for key, one in value.items() if one is not None or key != "federated"}
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     if isinstance(value, np.generic):
@@ -325,6 +328,7 @@ def _prior(held: Mapping[str, Any]) -> PriorRecord:
         discrepancy=number(held["discrepancy"]),
         capacity_sd=optional(held, "capacity_sd", number),
         siblings=optional(held, "siblings", count),
+        federated=optional(held, "federated", label),
     )
 
 

@@ -7,6 +7,7 @@
   `connection` (who may open it), `schema` and `migrations` (its layout, older files brought forward),
   `ingestion`, `promotion`, `compaction` (rows on their way), `overlaps` (sessions of a car never overlap),
   `beliefs` (what was known when), `climate`, `retention`, `backup`, `export` (what is stored, and where else)
+- `warehouse.erasure`: an owner's cars out of a database for good; `warehouse.pseudonyms`, `pseudonymous`
 - `warehouse.quarantine`, `warehouse.release`: what the checks held back, and a person's decision to let it in
 - `warehouse.errors`: the error tree
 

@@ -181,3 +181,51 @@ def passport(
     document = passport_of(opened, battery_id, call.as_of, per_km)
     file = write_passport(document, out or opened.exports / "twins")
     call.answer(document, lambda console: console.print(str(file), soft_wrap=True))
+
+
+@twin.command()
+def share(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A new file.", show_default=False)],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write what this site's batteries teach of ageing as signed sums, for other sites.
+
+    Sums by chemistry over at least five batteries each, no figure of a battery alone; the key that signs is
+    the ledger's (`v2g ledger key`).
+
+    Example: v2g twin share north.sums
+    """
+    from flows.stages import Context
+    from flows.stages.federate import share as shared
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    call.finish(shared(Context.of(call.open(), call.as_of), file))
+
+
+@twin.command()
+def merge(
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="Files of `v2g twin share`.", show_default=False)],
+    key: Annotated[
+        list[str],
+        typer.Option(
+            "--key", help="A site's public key, as you were given it; one each.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="A new file.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Merge what sites' batteries teach of ageing into a prior: the same as a fit of all of them at once.
+
+    Section calibrate of v2g.toml names the file (prior); full calibrations then begin with it, without what
+    this very site told, and their record names it. Exit 4 where a file is not what its site signed.
+
+    Example: v2g twin merge north.sums south.sums --key north+1234abcd+AQ… --key south+… --out others.prior
+    """
+    from flows.stages.federate import merge as merged
+
+    call = Call.of(ctx, None, as_json, None)
+    call.finish(merged(files, key, out))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -16,13 +17,33 @@ _log = logging.getLogger(__name__)
 _TEACHING = ("calibrated", "checkups")  # a battery without data would teach its own prior
 
 
-def priors_of(known: Known, disputed: Collection[str] = ()) -> dict[str, AgeingPrior]:
+def priors_of(
+    known: Known, disputed: Collection[str] = (), bases: Mapping[str, AgeingPrior] = MappingProxyType({})
+) -> dict[str, AgeingPrior]:
     """The ageing prior of every battery; calibrations of days before that of `known.as_of` count.
 
     Those of the day itself do not: a run that is repeated asks the same again. Batteries that are
-    ``disputed`` teach nothing, whatever was believed of them earlier.
+    ``disputed`` teach nothing, whatever was believed of them earlier. ``bases``: what other sites taught, by
+    chemistry.
     """
+    return sibling_priors(_chemistries(known), _lessons(known, disputed), bases)
+
+
+def lessons_by_chemistry(known: Known, disputed: Collection[str] = ()) -> dict[str, list[SiblingStatistics]]:
+    """What the fleet's batteries have to teach, as `priors_of` takes it."""
+    chemistry_of, found = _chemistries(known), dict[str, list[SiblingStatistics]]()
+    for battery, lesson in sorted(_lessons(known, disputed).items()):
+        if battery in chemistry_of:
+            found.setdefault(chemistry_of[battery], []).append(lesson)
+    return found
+
+
+def _chemistries(known: Known) -> dict[str, str]:
     fleet = known.read("core_battery", columns=["battery_id", "chemistry"])
+    return dict(zip(fleet["battery_id"].astype(str), fleet["chemistry"].astype(str), strict=True))
+
+
+def _lessons(known: Known, disputed: Collection[str]) -> dict[str, SiblingStatistics]:
     rows = known.newest(
         "out_calibration",
         by=["battery_id"],
@@ -35,14 +56,11 @@ def priors_of(known: Known, disputed: Collection[str] = ()) -> dict[str, AgeingP
         str(battery): _statistics(str(battery), parameters)
         for battery, parameters in zip(newest["battery_id"], newest["parameters_json"], strict=True)
     }
-    return sibling_priors(
-        dict(zip(fleet["battery_id"].astype(str), fleet["chemistry"].astype(str), strict=True)),
-        {
-            battery: sibling
-            for battery, sibling in statistics.items()
-            if sibling is not None and battery not in disputed
-        },
-    )
+    return {
+        battery: sibling
+        for battery, sibling in statistics.items()
+        if sibling is not None and battery not in disputed
+    }
 
 
 def _statistics(battery: str, parameters: str) -> SiblingStatistics | None:

@@ -12,6 +12,8 @@ ledger     out_ledger → exports, and what they prove
 statement  out_ledger, out_realised_car, out_calibration → an owner's month
 shares     core_… → lines to look at
 invest     out_realised… or out_backtest → lines to look at
+erase      every table and file less an owner's cars     release  out_private_release, one answer a question
+pseudonymous  tables → Parquet under pseudonyms           federate sums of ageing, to and from other sites
 acceptance out_realised_car, out_settlement + out_calibration → lines to look at
 publish    out_… → reports and exports  quarantine  core_quarantine → to look at, or into core_… after all
 They know neither Prefect nor the command line; each takes its `Context`, reads what was known once, maps,

@@ -16,10 +16,12 @@ import pandas as pd
 from flows.context import Context
 from flows.errors import NoPlanError
 from flows.mapping.disputes import DISPUTED, disputed_batteries, named
+from flows.mapping.federated import bases_of
 from flows.mapping.missing import unmeasured, why_missing
 from flows.mapping.requests import Asked, calibration_requests
 from flows.mapping.siblings import priors_of
 from flows.mapping.site_mates import site_mates
+from flows.stages.ledger import own_site
 from flows.stages.record import StageResult, recorded
 from flows.stages.trouble import DEGRADED, trace_of
 from flows.version import code_version
@@ -85,7 +87,7 @@ def calibrate(
     chunks = [tuple(ids[at : at + settings.chunk_size]) for at in range(0, len(ids), settings.chunk_size)]
     disputed = disputed_batteries(known)
     mates = site_mates(known, disputed)
-    priors = priors_of(known, disputed)
+    priors = priors_of(known, disputed, bases_of(context.workspace, own_site(context.workspace)))
     begin, done = perf_counter(), count()
     with twin_workers(settings.workers) as workers:
 

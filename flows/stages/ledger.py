@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,16 @@ from optimize.market.opening import disagreements
 from warehouse.errors import LedgerError
 from warehouse.files import new_file
 from warehouse.ledger.entries import commitment
-from warehouse.ledger.folder import ALL, Opening, Verified, export_files, read_export, verified, write_export
+from warehouse.ledger.folder import (
+    ALL,
+    Erased,
+    Opening,
+    Verified,
+    export_files,
+    read_export,
+    verified,
+    write_export,
+)
 from warehouse.ledger.note import SignerKey, VerifierKey
 
 KEY_FILE = "ledger.key"
@@ -52,16 +62,16 @@ def entries(context: Context, battery: str | None) -> StageResult:
     rows = records(context.known.read("out_ledger", where=where))
     noted = []
     for row in rows:
-        said = json.loads(row["opening"])
+        said = json.loads(row["opening"]) if row["opening"] else None
         noted.append(
             {
                 "entry": row["entry_index"],
-                "market_date": said["market_date"],
-                "sequence": said["sequence"],
+                "market_date": str(row["market_date"]),
+                "sequence": said and said["sequence"],
                 "battery_id": row["battery_id"],
-                "contract_id": said["contract_id"],
-                "owner_eur": float(said["figures"]["owner_eur"]),
-                "owner_correction_eur": float(said["owner_correction_eur"]),
+                "contract_id": said and said["contract_id"],
+                "owner_eur": said and float(said["figures"]["owner_eur"]),
+                "owner_correction_eur": said and float(said["owner_correction_eur"]),
                 "commitment": row["commitment"],
             }
         )
@@ -94,15 +104,17 @@ def export_of(context: Context, batteries: Sequence[str]) -> Export:
     hold what its own entries commit to.
     """
     warehouse = context.workspace.warehouse
-    key = _key(context.workspace)
+    key = signer_of(context.workspace)
     # The log is what was written, as of whatever moment: every entry has its place in the tree.
     rows = records(warehouse.read("out_ledger"))
     for place, row in enumerate(rows):
-        if row["entry_index"] != place or commitment(row["salt"], row["opening"]) != row["commitment"]:
+        held = not row["opening"] or commitment(row["salt"], row["opening"]) == row["commitment"]
+        if row["entry_index"] != place or not held:
             raise LedgerError(f"out_ledger: entry {place} is missing, or is not what it commits to")
+    gone = tuple(row["entry_index"] for row in rows if not row["opening"])
     if unknown := sorted(set(batteries) - {str(row["battery_id"]) for row in rows}):
         raise UsageError(f"battery {unknown[0]!r}: the ledger has no entry of it")
-    chosen = [row for row in rows if not batteries or row["battery_id"] in batteries]
+    chosen = [row for row in rows if row["opening"] and (not batteries or row["battery_id"] in batteries)]
     openings = [Opening(index=row["entry_index"], salt=row["salt"], text=row["opening"]) for row in chosen]
     wanted = sorted({json.loads(one.text)["contract_digest"] for one in openings})
     texts = {
@@ -110,7 +122,10 @@ def export_of(context: Context, batteries: Sequence[str]) -> Export:
         for row in records(warehouse.read("out_contract", where={"contract_digest": wanted}))
     }
     of = ",".join(sorted(set(batteries))) or ALL
-    files = export_files([row["commitment"] for row in rows], openings, texts, key, of)
+    found = {digest: hashlib.sha256(text.encode()).hexdigest() for digest, text in texts.items()}
+    less = {digest: now for digest, now in found.items() if now != digest}
+    erased = Erased(entries=gone, contracts=less)
+    files = export_files([row["commitment"] for row in rows], openings, texts, key, of, erased)
     newest = max((row["as_of_utc"] for row in chosen), default=context.as_of)
     return Export(files=files, key=key, entries=len(rows), opened=openings, newest=newest)
 
@@ -176,11 +191,26 @@ def proof_result(proved: Verified, quiet: int, *, key_given: bool) -> StageResul
     ]
     if quiet:
         parts.append(f"{quiet} keep totals alone: their payments for energy and hours are as given")
+    erased = proved.erased
+    if erased.entries:
+        which = ", ".join(map(str, sorted(erased.entries)[:_SHOWN_FAULTS]))
+        more = ", …" if len(erased.entries) > _SHOWN_FAULTS else ""
+        parts.append(
+            f"{len(erased.entries)} were erased at their owner's wish ({which}{more}): they are in the tree, "
+            "and nobody can open them"
+        )
+    if erased.contracts:
+        parts.append(
+            f"{len(erased.contracts)} contracts named a car that was erased: what is left of their text is "
+            "as given"
+        )
     return StageResult(
         stage="ledger verify",
         status="ok",
         message="; ".join(parts),
         details={
+            "erased": sorted(erased.entries),
+            "contracts_scrubbed": sorted(erased.contracts),
             "entries": proved.checkpoint.size,
             "opened": len(proved.openings),
             "totals_alone": quiet,
@@ -230,7 +260,14 @@ def _uncorrected(said: Mapping[str, Any], before: Mapping[str, Any] | None) -> l
     return wrong
 
 
-def _key(workspace: Workspace) -> SignerKey:
+def own_site(workspace: Workspace) -> str | None:
+    """The name of the workspace's own key, by which other sites know it; None without one."""
+    if not os.environ.get(KEY_VARIABLE) and not (workspace.root / KEY_FILE).is_file():
+        return None
+    return signer_of(workspace).name
+
+
+def signer_of(workspace: Workspace) -> SignerKey:
     """The log's key, of the environment or the workspace's private file; raises UsageError, LedgerError."""
     if stated := os.environ.get(KEY_VARIABLE):
         return SignerKey.parse(stated)

@@ -31,6 +31,7 @@ from warehouse.errors import LedgerError
 from warehouse.ledger.entries import commitment, new_salt
 from warehouse.ledger.folder import (
     ALL,
+    Erased,
     Opening,
     _manifest,
     export_files,
@@ -272,3 +273,31 @@ def test_verify_names_what_is_no_export(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="no plain file"):
         verify_ledger(tmp_path / "a", key=None, witnesses=[], since=None)
     assert hashlib.sha256(files["log.vkey"]).hexdigest().encode() in files["manifest"]
+
+
+def test_what_is_said_to_be_erased_is_counted_and_cannot_be_opened() -> None:
+    days = settled_days(6, 4)
+    held = opened_days(days)
+    commitments, texts = [commitment(one.salt, one.text) for one in held], texts_of(days)
+
+    def made(openings: list[Opening], *gone: int) -> dict[str, bytes]:
+        return export_files(commitments, openings, texts, KEY, ALL, Erased(entries=gone))
+
+    proved = verified(made([*held[:2], *held[3:5]], 2, 5))
+    assert proved.erased.entries == (2, 5) and len(proved.openings) == 4
+    assert proved.checkpoint.root == verified(made(held)).checkpoint.root
+    with pytest.raises(LedgerError, match="opens 4 of 6 entries, not all of them"):
+        verified(made([*held[:2], *held[3:5]], 2))
+    with pytest.raises(LedgerError, match=r"entry 3 is opened, and erased\.json says that it cannot be"):
+        verified(made(held, 3))
+    with pytest.raises(LedgerError, match=r"erased\.json does not tell what was erased"):
+        verified(made(held[:5], 6))
+    digest = next(iter(texts))
+    less = {**texts, digest: texts[digest] + "# less"}
+    with pytest.raises(LedgerError, match="is not the text that its name is the SHA-256 of"):
+        verified(export_files(commitments, held, less, KEY, ALL))
+    now = hashlib.sha256(less[digest].encode()).hexdigest()
+    scrubbed = Erased(contracts={digest: now})
+    assert verified(export_files(commitments, held, less, KEY, ALL, scrubbed)).erased.contracts == {
+        digest: now
+    }

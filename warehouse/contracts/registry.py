@@ -9,6 +9,7 @@ from warehouse.contracts.bids import BIDS
 from warehouse.contracts.forecast import FORECAST
 from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.outputs import OUTPUTS, SEVERITIES
+from warehouse.contracts.privacy import PRIVACY
 from warehouse.contracts.realised import REALISED
 from warehouse.contracts.settlement import SETTLEMENT
 from warehouse.contracts.types import TableContract, choice, integer, moment, number, text
@@ -200,6 +201,7 @@ _TABLES = (
     *BACKTEST,
     *FORECAST,
     *BIDS,
+    *PRIVACY,
 )
 CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for table in _TABLES})
 """Table name → contract, for every table of the warehouse."""

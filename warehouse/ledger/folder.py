@@ -5,6 +5,7 @@ log.vkey             the key that signed: to be compared with the one that was g
 tile/…               the tree and its entries (tlog-tiles); they tell nothing about anybody
 openings.jsonl       salts and texts of the entries that the reader may know, in order
 contracts/….toml     the contracts that they name, by the SHA-256 of their text
+erased.json          where it holds entries that nobody can open any more: which, and contracts without a name
 receipts/….tlog-proof  proof of each of them (tlog-proof), where not all of the log is opened
 manifest             SHA-256 of every file but the checkpoint, signed as a note
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from warehouse.errors import LedgerError
@@ -25,6 +26,7 @@ from warehouse.ledger.note import Checkpoint, SignerKey, VerifierKey, encoded, o
 from warehouse.ledger.tiles import bundled_entries, tile_files
 
 ALL = "all"
+ERASED_FILE = "erased.json"
 _KIND = "v2g-planner/ledger-export/1"
 _APART = ("checkpoint", "manifest")
 
@@ -45,6 +47,44 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What was erased at an owner's wish: entries whose salt and text are gone, and contracts (digest of the
+    text that was agreed → SHA-256 of what is left of it), which named a car that is gone.
+
+    The tree proves that the entries are what they were; that these are the ones that were erased is said by
+    who signs, and so is what is left of a contract.
+    """
+
+    entries: tuple[int, ...] = ()
+    contracts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_json(cls, text: str, size: int) -> Erased:
+        """Read erased.json; raises LedgerError."""
+        try:
+            said = json.loads(text)
+            found = cls(entries=tuple(said["entries"]), contracts=dict(said["contracts"]))
+            if found.text != text:
+                raise ValueError("not in its only right form")
+            if any(type(one) is not int or not 0 <= one < size for one in found.entries):
+                raise ValueError("an entry is not in the log")
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerError(f"{ERASED_FILE} does not tell what was erased ({error})") from error
+        return found
+
+    @property
+    def text(self) -> str:
+        """Its bytes as a file; "" where nothing was erased."""
+        if not self.entries and not self.contracts:
+            return ""
+        said = {"contracts": dict(sorted(self.contracts.items())), "entries": sorted(set(self.entries))}
+        return json.dumps(said, separators=(",", ":")) + "\n"
+
+
+NOTHING_ERASED = Erased()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
     """What an export proves. of: whose entries are opened, "all" for each. contracts: digest → text."""
 
@@ -53,6 +93,7 @@ class Verified:
     of: str
     openings: Sequence[Opening]
     contracts: Mapping[str, str]
+    erased: Erased = NOTHING_ERASED
 
 
 def export_files(
@@ -61,6 +102,7 @@ def export_files(
     contracts: Mapping[str, str],
     key: SignerKey,
     of: str,
+    erased: Erased = NOTHING_ERASED,
 ) -> dict[str, bytes]:
     """Every file of an export by its path. committed: commitment of each entry, in order."""
     entries = [entry(one) for one in committed]
@@ -69,6 +111,7 @@ def export_files(
     files = {
         "log.vkey": f"{key.verifier.text}\n".encode(),
         "openings.jsonl": "".join(one.line for one in openings).encode(),
+        **({ERASED_FILE: erased.text.encode()} if erased.text else {}),
         **tile_files(tree, entries),
         **{f"contracts/{digest}.toml": text.encode() for digest, text in contracts.items()},
         **(_receipts(tree, openings, note) if of != ALL else {}),
@@ -128,14 +171,17 @@ def verified(
     tree = Tree([leaf_hash(one) for one in entries])
     if tree.root() != head.root:
         raise LedgerError("the entries do not have the root that the checkpoint tells")
-    openings = _openings(_text(files, "openings.jsonl"), entries, of)
+    erased = (
+        Erased.of_json(_text(files, ERASED_FILE), len(entries)) if ERASED_FILE in files else NOTHING_ERASED
+    )
+    openings = _openings(_text(files, "openings.jsonl"), entries, of, erased)
     contracts = {
         name.removeprefix("contracts/").removesuffix(".toml"): _text(files, name)
         for name in files
         if name.startswith("contracts/")
     }
     for digest, text in contracts.items():
-        if hashlib.sha256(text.encode()).hexdigest() != digest:
+        if hashlib.sha256(text.encode()).hexdigest() != erased.contracts.get(digest, digest):
             raise LedgerError(f"contracts/{digest}.toml is not the text that its name is the SHA-256 of")
     made = {
         **tile_files(tree, entries),
@@ -144,6 +190,7 @@ def verified(
     named = {
         "log.vkey",
         "openings.jsonl",
+        *([ERASED_FILE] if erased.text else []),
         *_APART,
         *(f"contracts/{digest}.toml" for digest in contracts),
         *made,
@@ -154,7 +201,7 @@ def verified(
         raise LedgerError(f"{wrong[0]} is not what follows from the entries")
     if since is not None:
         _extends(tree, Checkpoint.parse(opened(since, own, what="the earlier checkpoint")))
-    return Verified(checkpoint=head, key=own, of=of, openings=openings, contracts=contracts)
+    return Verified(checkpoint=head, key=own, of=of, openings=openings, contracts=contracts, erased=erased)
 
 
 def own_note(note: str, key: VerifierKey) -> str:
@@ -201,7 +248,7 @@ def _held_manifest(files: Mapping[str, bytes], stated: str) -> tuple[str, int]:
     return of, size
 
 
-def _openings(text: str, entries: Sequence[bytes], of: str) -> list[Opening]:
+def _openings(text: str, entries: Sequence[bytes], of: str, erased: Erased) -> list[Opening]:
     found: list[Opening] = []
     if text and not text.endswith("\n"):
         raise LedgerError("openings.jsonl is cut at its end")
@@ -221,7 +268,9 @@ def _openings(text: str, entries: Sequence[bytes], of: str) -> list[Opening]:
         if found and one.index <= found[-1].index:
             raise LedgerError(f"openings.jsonl, line {number}: entry {one.index} is out of order")
         found.append(one)
-    if of == ALL and len(found) != len(entries):
+    if both := {one.index for one in found} & set(erased.entries):
+        raise LedgerError(f"entry {min(both)} is opened, and {ERASED_FILE} says that it cannot be")
+    if of == ALL and len(found) + len(set(erased.entries)) != len(entries):
         raise LedgerError(f"openings.jsonl opens {len(found)} of {len(entries)} entries, not all of them")
     return found
 
