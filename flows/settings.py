@@ -83,7 +83,8 @@ class FetchSettings(Section):
     provider is named, or given with what it has to be given:
     { source = "octopus", tariff = "E-1R-AGILE-24-10-01-C", rate = 1.17 }, rate being euros for one unit of
     its currency, and vat "included" or "excluded" where a provider does not say. Tokens are read from the
-    environment alone (ENTSOE_TOKEN, TIBBER_TOKEN). All of it takes `deadline_s` seconds at most. Empty lists
+    environment alone (ENTSOE_TOKEN, TIBBER_TOKEN), or from the file that ENTSOE_TOKEN_FILE names, which
+    nobody else may read. All of it takes `deadline_s` seconds at most. Empty lists
     ask nobody: prices then come as files.
     """
 

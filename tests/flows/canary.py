@@ -1,7 +1,7 @@
 """Secrets as nobody would miss them: what is left of one in files, tables and answers, however it is spelt.
 
-The finder is written apart from what takes secrets out (`warehouse.sources.tariffs.redact`): it undoes each way
-of spelling on all that it looks at, where that one builds patterns.
+The finder is written apart from what takes secrets out (`warehouse.sources.tariffs.redact`): it undoes each
+way of spelling on all that it looks at, where that one builds patterns.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A token out of everything that is kept or shown, however a provider spells it when it echoes a request.
 
-Found are the token as it is, in either case of letters; percent-encoded (in part, twice), plus-encoded; escaped
-as JSON or HTML do; in hexadecimal; in base64 as basic authentication sends it; and, of a long one, all of these
-folded over lines or taken apart by quotes, tags or the zeros of UTF-16. What stands in its place keeps JSON, XML
-and CSV what they are, so that a kept answer can be read again.
+Found are the token as it is, in either case of letters; percent-encoded (in part, twice), plus-encoded;
+escaped as JSON or HTML do; in hexadecimal; in base64 as basic authentication sends it; and, of a long one,
+all of these folded over lines or taken apart by quotes, tags or the zeros of UTF-16. What stands in its place
+keeps JSON, XML and CSV what they are, so that a kept answer can be read again.
 """
 
 import base64
@@ -26,7 +26,18 @@ _CORE = 6
 
 _LONG = 8
 """From so many characters on a token is believed to be one that was taken apart, not several small values."""
-_APART = r"(?:[\s\x00\"',]|\\+[nrt\"']|=\r?\n|%(?:25)*0[aAdD]|&(?:quot|nbsp|#(?:9|10|13|34|[xX](?:9|22|0?[aAdD])));|<[^<>]{0,99}>){0,40}"
+_APART = "(?:{}){{0,40}}".format(
+    "|".join(
+        (
+            r"[\s\x00\"',]",
+            r"\\+[nrt\"']",
+            r"=\r?\n",
+            r"%(?:25)*0[aAdD]",
+            r"&(?:quot|nbsp|#(?:9|10|13|34|[xX](?:9|22|0?[aAdD])));",
+            r"<[^<>]{0,99}>",
+        )
+    )
+)
 """What folds a text, or takes it apart."""
 
 
