@@ -40,8 +40,7 @@ FILE_NAME = "v2g.toml"
 UnknownPrices = Literal["week_ago", "day_before", "like_days", "combined"]
 _PREFIX = "V2G_"
 _AS_JSON = {True: "[17, 18, 19]", False: '{"key": 1}'}
-OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY"})
-"""Variables with the prefix that are no setting."""
+OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY"})  # with the prefix, and no setting
 
 
 class FleetSettings(Section):
@@ -279,8 +278,8 @@ def _explain_source(error: SourceError) -> str:
             continue
         structured = not key or "list" in str(inner.annotation)
         if structured and not _is_json(os.environ[variable]):
-            value = os.environ[variable]
-            return f"environment variable {variable} = {value!r}: JSON is needed, as in {_AS_JSON[bool(key)]}"
+            stated = _shown(section.lower(), os.environ[variable])
+            return f"environment variable {variable}{stated}: JSON is needed, as in {_AS_JSON[bool(key)]}"
     return f"a {_PREFIX}… variable: {error}"
 
 
@@ -356,9 +355,15 @@ def _explain(item: Any, file: Path, text: str) -> str:
             fields = ZoneSettings.model_fields if annotation is OwnZones else fields
         kind = "section" if len(loc) == 1 else "key"
         return f"{where}: no such {kind}{_nearest(loc[-1], fields)}"
+    stated = f"{where}{_shown(loc[0], item['input'])}"
     if loc[0] == "schedule" and item["type"] in ("string_pattern_mismatch", "string_type"):
-        return f"{where} = {item['input']!r}: a local time HH:MM is needed, outside the hours 01–03"
-    return f"{where} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+        return f"{stated}: a local time HH:MM is needed, outside the hours 01–03"
+    return f"{stated}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def _shown(section: str, value: object) -> str:
+    """A value as an error shows it: none where addresses may hold a password or a secret path."""
+    return "" if section == "notify" else f" = {value!r}"
 
 
 def _variable(loc: list[str]) -> str | None:

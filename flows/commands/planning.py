@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.clock import now
 from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
 from flows.moments import day_of
 
@@ -179,8 +180,14 @@ def report(
     call.finish(stage(Context.of(opened, call.as_of), date, plan_id=plan_id))
 
 
+PrometheusOption = Annotated[
+    bool, typer.Option("--prometheus", help="Answer with Prometheus' text of figures on stdout.")
+]
+
+
 def status(
     ctx: typer.Context,
+    prometheus: PrometheusOption = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
@@ -192,6 +199,8 @@ def status(
     All there is, whatever moment it was received or made as of. With --as-of: what had been received by that
     moment, the newest calibrations and plans of that knowledge, and the runs that had ended.
 
+    Every run writes the same figures to exports/metrics.prom, for the textfile collector of node_exporter.
+
     Example: v2g status --workspace depot
     """
     from flows.console import show_tables
@@ -200,5 +209,10 @@ def status(
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     answer = status_at_once(opened, call.as_of if call.as_of_given else None)
+    if prometheus:
+        from flows.metrics import metrics_text
+
+        typer.echo(metrics_text(answer, now(), opened.zone), nl=False)
+        return
     tables = {name: opened.money.rows(rows) for name, rows in answer.items()}
     call.answer(tables, lambda out: show_tables(out, tables))
