@@ -362,8 +362,7 @@ def _explain(item: Any, file: Path, text: str) -> str:
 
 
 def _shown(section: str, value: object) -> str:
-    """A value as an error shows it: none where addresses may hold a password or a secret path."""
-    return "" if section == "notify" else f" = {value!r}"
+    return "" if section == "notify" else f" = {value!r}"  # its addresses may hold a password
 
 
 def _variable(loc: list[str]) -> str | None:
