@@ -9,6 +9,7 @@ import typer
 
 from flows.clock import now
 from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
+from flows.errors import UsageError
 from flows.moments import day_of
 
 
@@ -209,6 +210,8 @@ def status(
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     answer = status_at_once(opened, call.as_of if call.as_of_given else None)
+    if prometheus and call.json:
+        raise UsageError("--prometheus and --json are two answers: one of them is needed")
     if prometheus:
         from flows.metrics import metrics_text
 

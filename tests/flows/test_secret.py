@@ -53,7 +53,7 @@ def test_a_file_that_cannot_be_meant_is_refused_and_not_shown(
         secret("NOTIFY_TOKEN")
     assert VALUE not in str(refused.value)
     (tmp_path / "token").unlink()
-    with pytest.raises(UsageError, match="NOTIFY_TOKEN_FILE: .* cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"NOTIFY_TOKEN_FILE: .* cannot be read: No such file"):
         secret("NOTIFY_TOKEN")
 
 
