@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -74,7 +75,6 @@ def plan(
     Example: v2g plan --date 2020-07-05, v2g plan --now
     """
     from flows.console import working
-    from flows.errors import UsageError
     from flows.mapping.prices import day_to_plan_now, known_since
     from flows.stages import Context
     from flows.stages.plan import plan as stage
@@ -215,7 +215,9 @@ def status(
     if prometheus:
         from flows.metrics import metrics_text
 
-        typer.echo(metrics_text(answer, now(), opened.zone), nl=False)
+        stored = answer.get("in use", [])  # while a run holds the warehouse
+        told = datetime.fromisoformat(stored[0]["told_as_of_utc"]) if stored else now()
+        typer.echo(metrics_text(answer, told, opened.zone), nl=False)
         return
     tables = {name: opened.money.rows(rows) for name, rows in answer.items()}
     call.answer(tables, lambda out: show_tables(out, tables))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +18,7 @@ from flows.status import status_of
 from flows.status_stored import store_status
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE
+from tests.warehouse.test_store_lock import HOLD
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -81,3 +84,18 @@ def test_text_of_a_table_is_a_label_and_nothing_else(bare: Workspace) -> None:
     stated = figures(metrics_text(tables, AS_OF, ZONE))
     assert of(stated, "quarantined_rows", dataset="fleet", rule=rule) == 3
     assert ("v2g_rows", frozenset({("dataset", "forged")})) not in stated
+
+
+def test_while_a_run_holds_the_warehouse_the_figures_are_of_when_they_were_told(bare: Workspace) -> None:
+    store_status(bare)
+    before = figures((bare.exports / "metrics.prom").read_text(encoding="utf-8"))
+    path = str(bare.root / "warehouse.duckdb")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline()
+        answered = CliRunner().invoke(app, ["status", "--prometheus", "-w", str(bare.root)])
+        holder.kill()
+    assert answered.exit_code == 0
+    told = of(figures(answered.stdout), "status_timestamp_seconds", zone=ZONE)
+    assert 0 <= of(before, "status_timestamp_seconds", zone=ZONE) - told < 1  # to the second
