@@ -30,6 +30,7 @@ from flows.due import Job
 from flows.moments import require_come
 from flows.notify import notify
 from flows.outcome import Outcome, keep
+from flows.secret import without_secrets
 from flows.stages import Context, StageResult
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
 from flows.stages.jobs import STAGES, day_of, steps_of_job, work_off, worst_code
@@ -243,7 +244,7 @@ def _step(
         try:
             state = under_prefect()
         except Exception as error:  # a stage's own errors come as states: this one is Prefect's
-            lost.append(f"Prefect was lost in {stage} ({type(error).__name__}: {error})")
+            lost.append(without_secrets(f"Prefect was lost in {stage} ({type(error).__name__}: {error})"))
             _log.warning("%s; the day goes on without it", lost[-1])
             return _answers.pop((run_id, stage), None) or alone()
         if answer := _answers.pop((run_id, stage), None):
@@ -293,12 +294,15 @@ def _stated(run_id: str, work: Callable[[], StageResult]) -> Answer:
     try:
         result = work()
     except Exception as error:
-        return State(type=StateType.FAILED, message=f"{type(error).__name__}: {error}", data=error)
+        return State(
+            type=StateType.FAILED, message=without_secrets(f"{type(error).__name__}: {error}"), data=error
+        )
     _answers[run_id, result.stage] = result
     try:
         leave_artifacts(result)
     except Exception as error:  # the stage has done its work, whether or not it is shown
-        _log.warning("%s is not shown in Prefect's pages: %s: %s", result.stage, type(error).__name__, error)
+        why = without_secrets(f"{type(error).__name__}: {error}")
+        _log.warning("%s is not shown in Prefect's pages: %s", result.stage, why)
     return result if result.exit_code == 0 else _not_green([result], result.exit_code)
 
 

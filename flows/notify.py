@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import smtplib
 import ssl
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 from flows.clock import now
 from flows.notify_settings import NotifySettings
 from flows.plain import records
+from flows.secret import secret
 from flows.workspace import Workspace
 from warehouse.errors import WarehouseError
 from warehouse.files import write_whole
@@ -96,7 +96,7 @@ def _sent(way: str, workspace: Workspace, settings: NotifySettings, causes: Sequ
 def _by_webhook(workspace: Workspace, settings: NotifySettings, causes: Sequence[Cause]) -> None:
     import httpx
 
-    token = os.environ.get(WEBHOOK_TOKEN, "").strip()
+    token = secret(WEBHOOK_TOKEN)
     answer = httpx.post(
         settings.webhook_url,
         json={"workspace": workspace.root.name, "zone": workspace.zone, "causes": list(causes)},
@@ -119,7 +119,7 @@ def _by_email(workspace: Workspace, settings: NotifySettings, causes: Sequence[C
         )
     )
     at = urlsplit(settings.smtp_url)
-    host, password = at.hostname or "", os.environ.get(SMTP_PASSWORD, "")
+    host, password = at.hostname or "", secret(SMTP_PASSWORD)
     trusted = ssl.create_default_context()
     if at.scheme == "smtps":
         server: smtplib.SMTP = smtplib.SMTP_SSL(host, at.port or 465, timeout=_WITHIN_S, context=trusted)

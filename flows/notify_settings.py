@@ -19,7 +19,8 @@ class NotifySettings(Section):
 
     `webhook_url` (https) is sent a JSON object of causes, with NOTIFY_TOKEN of the environment as bearer.
     Mail goes from `email_from` to `email_to` by `smtp_url`: "smtp+starttls://user@host" or
-    "smtps://user@host", with SMTP_PASSWORD of the environment. Without TLS only this machine is spoken to.
+    "smtps://user@host", with SMTP_PASSWORD of the environment. NOTIFY_TOKEN_FILE and SMTP_PASSWORD_FILE name
+    files that hold them. Without TLS only this machine is spoken to.
     """
 
     webhook_url: str = ""

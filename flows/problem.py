@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 from flows.errors import FlowsError
 from flows.exits import ENDINGS, Exit
+from flows.secret import without_secrets
 from warehouse import errors as warehouse
 from warehouse.backups import newest_backup
 from warehouse.files import UNWRITABLE_CODES
@@ -38,7 +39,7 @@ class Problem:
 def problem_of(error: BaseException) -> Problem:
     """The problem behind an exception of any room, of the command line or of the system."""
     exit_code, hint = _code_and_hint(error)
-    message = str(error) or type(error).__name__
+    message = without_secrets(str(error)) or type(error).__name__
     if exit_code == 1:
         message = f"{type(error).__name__}: {message}"
     return Problem(kind=type(error).__name__, message=message, hint=hint, exit_code=exit_code)

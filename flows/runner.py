@@ -18,6 +18,7 @@ from flows.errors import ServerError, UsageError
 from flows.notify import notify
 from flows.outcome import Outcome, take
 from flows.prefect_api import VARIABLE, trouble_with
+from flows.secret import without_secrets
 from flows.stages import Context, StageResult
 from flows.stages.ladder import climb, steps_of
 from flows.stages.record import write_run
@@ -97,8 +98,9 @@ def _watched(context: Context, day: date) -> Outcome:
     except (UsageError, WarehouseError):
         raise
     except Exception as error:
-        _log.warning("Prefect: %s: %s", type(error).__name__, error, exc_info=trace_of(error))
-        lost = f"Prefect failed ({type(error).__name__}: {error}): its pages do not show all of this run"
+        why = without_secrets(f"{type(error).__name__}: {error}")
+        _log.warning("Prefect: %s", why, exc_info=trace_of(error))
+        lost = f"Prefect failed ({why}): its pages do not show all of this run"
         if outcome := take(context.run_id):
             return Outcome(results=outcome.results, lost=[*outcome.lost, lost])
         with twin_workers(context.workspace.settings.calibrate.workers):

@@ -40,8 +40,12 @@ FILE_NAME = "v2g.toml"
 UnknownPrices = Literal["week_ago", "day_before", "like_days", "combined"]
 _PREFIX = "V2G_"
 _AS_JSON = {True: "[17, 18, 19]", False: '{"key": 1}'}
+<<<<<<< HEAD
 OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY", "V2G_PSEUDONYM_KEYS"})
 """Variables with the prefix that are no setting."""
+=======
+OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY"})  # with the prefix, and no setting
+>>>>>>> w-ops
 
 
 class FleetSettings(Section):
@@ -83,7 +87,8 @@ class FetchSettings(Section):
     provider is named, or given with what it has to be given:
     { source = "octopus", tariff = "E-1R-AGILE-24-10-01-C", rate = 1.17 }, rate being euros for one unit of
     its currency, and vat "included" or "excluded" where a provider does not say. Tokens are read from the
-    environment alone (ENTSOE_TOKEN, TIBBER_TOKEN). All of it takes `deadline_s` seconds at most. Empty lists
+    environment alone (ENTSOE_TOKEN, TIBBER_TOKEN), or from the file that ENTSOE_TOKEN_FILE names, which
+    nobody else may read. All of it takes `deadline_s` seconds at most. Empty lists
     ask nobody: prices then come as files.
     """
 
@@ -282,8 +287,8 @@ def _explain_source(error: SourceError) -> str:
             continue
         structured = not key or "list" in str(inner.annotation)
         if structured and not _is_json(os.environ[variable]):
-            value = os.environ[variable]
-            return f"environment variable {variable} = {value!r}: JSON is needed, as in {_AS_JSON[bool(key)]}"
+            stated = _shown(section.lower(), os.environ[variable])
+            return f"environment variable {variable}{stated}: JSON is needed, as in {_AS_JSON[bool(key)]}"
     return f"a {_PREFIX}… variable: {error}"
 
 
@@ -359,9 +364,14 @@ def _explain(item: Any, file: Path, text: str) -> str:
             fields = ZoneSettings.model_fields if annotation is OwnZones else fields
         kind = "section" if len(loc) == 1 else "key"
         return f"{where}: no such {kind}{_nearest(loc[-1], fields)}"
+    stated = f"{where}{_shown(loc[0], item['input'])}"
     if loc[0] == "schedule" and item["type"] in ("string_pattern_mismatch", "string_type"):
-        return f"{where} = {item['input']!r}: a local time HH:MM is needed, outside the hours 01–03"
-    return f"{where} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+        return f"{stated}: a local time HH:MM is needed, outside the hours 01–03"
+    return f"{stated}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def _shown(section: str, value: object) -> str:
+    return "" if section == "notify" else f" = {value!r}"  # its addresses may hold a password
 
 
 def _variable(loc: list[str]) -> str | None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from flows.clock import now
+from flows.metrics import metrics_text
 from flows.plain import json_text
 from flows.status import Tables, status_of
 from flows.workspace import Workspace
@@ -21,13 +22,18 @@ _PATIENCE_S = 0.3
 
 
 def store_status(workspace: Workspace) -> None:
-    """Write what status says to exports/status.json; where that cannot be, the one before stays."""
+    """Write what status says to exports/status.json and, as Prometheus reads it, to exports/metrics.prom.
+
+    Where that cannot be, those of before stay.
+    """
     try:
-        fields = {"told_utc": f"{now():%Y-%m-%dT%H:%M:%SZ}", **status_of(workspace)}
+        told, tables = now(), status_of(workspace)
         make_folder(workspace.exports)
+        fields = {"told_utc": f"{told:%Y-%m-%dT%H:%M:%SZ}", **tables}
         write_whole(_file(workspace), json_text(fields))
+        write_whole(workspace.exports / "metrics.prom", metrics_text(tables, told, workspace.zone))
     except (WarehouseError, OSError) as error:
-        _log.warning("exports/status.json is not renewed: %s", error)
+        _log.warning("exports/status.json or metrics.prom is not renewed: %s", error)
 
 
 def status_at_once(workspace: Workspace, as_of: datetime | None = None) -> Tables:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from flows.clock import now
 from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
+from flows.errors import UsageError
 from flows.moments import day_of
 
 
@@ -72,7 +75,6 @@ def plan(
     Example: v2g plan --date 2020-07-05, v2g plan --now
     """
     from flows.console import working
-    from flows.errors import UsageError
     from flows.mapping.prices import day_to_plan_now, known_since
     from flows.stages import Context
     from flows.stages.plan import plan as stage
@@ -179,8 +181,14 @@ def report(
     call.finish(stage(Context.of(opened, call.as_of), date, plan_id=plan_id))
 
 
+PrometheusOption = Annotated[
+    bool, typer.Option("--prometheus", help="Answer with Prometheus' text of figures on stdout.")
+]
+
+
 def status(
     ctx: typer.Context,
+    prometheus: PrometheusOption = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
@@ -192,6 +200,8 @@ def status(
     All there is, whatever moment it was received or made as of. With --as-of: what had been received by that
     moment, the newest calibrations and plans of that knowledge, and the runs that had ended.
 
+    Every run writes the same figures to exports/metrics.prom, for the textfile collector of node_exporter.
+
     Example: v2g status --workspace depot
     """
     from flows.console import show_tables
@@ -200,5 +210,14 @@ def status(
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     answer = status_at_once(opened, call.as_of if call.as_of_given else None)
+    if prometheus and call.json:
+        raise UsageError("--prometheus and --json are two answers: one of them is needed")
+    if prometheus:
+        from flows.metrics import metrics_text
+
+        stored = answer.get("in use", [])  # while a run holds the warehouse
+        told = datetime.fromisoformat(stored[0]["told_as_of_utc"]) if stored else now()
+        typer.echo(metrics_text(answer, told, opened.zone), nl=False)
+        return
     tables = {name: opened.money.rows(rows) for name, rows in answer.items()}
     call.answer(tables, lambda out: show_tables(out, tables))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from flows.money import EURO, Money
+from flows.publish.csv_text import csv_text
 from flows.workspace import Workspace
 from optimize.market.bids.products import Product, Reserve
 from warehouse.files import write_whole
@@ -41,7 +42,7 @@ def write_bids(
         stated = (
             _reserve(own, product, money) if isinstance(product, Reserve) else _energy(own, product, money)
         )
-        files.append(write_whole(place, stated.to_csv(index=False)))
+        files.append(write_whole(place, csv_text(stated)))
     return files, lacking
 
 

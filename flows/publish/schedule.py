@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from flows.publish.csv_text import csv_text
 from flows.publish.stored_plan import StoredPlan
 from flows.workspace import Workspace
 from warehouse.files import write_whole
@@ -32,4 +33,4 @@ def write_schedule(workspace: Workspace, plan: StoredPlan, *, in_force: bool) ->
     )
     apart = "" if in_force else f"_{plan.header['plan_id']}"
     name = f"schedule_{plan.header['market_date']}_{plan.header['zone']}{apart}.csv"
-    return write_whole(workspace.exports / name, frame[list(_COLUMNS)].to_csv(index=False))
+    return write_whole(workspace.exports / name, csv_text(frame[list(_COLUMNS)]))

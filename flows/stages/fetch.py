@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import pandas as pd
 from flows.clock import now
 from flows.context import Context
 from flows.errors import UsageError
+from flows.secret import secret
 from flows.stages.ingest import read_in
 from flows.stages.record import StageResult, recorded
 from warehouse.errors import OptionError
@@ -46,7 +46,8 @@ def fetch_prices(
     """Ingest a market day's prices or tariffs of `source`, one of PROVIDERS; received_utc is `as_of`.
 
     The answer's bytes stay in the workspace (responses/SOURCE/…), also if they are refused: the file can be
-    given to `ingest` again. The token of a provider that wants one is read from SOURCE_TOKEN. limits,
+    given to `ingest` again. The token of a provider that wants one is read from SOURCE_TOKEN or the file of
+    SOURCE_TOKEN_FILE. limits,
     transport: of the request. Raises UsageError and the warehouse's errors; nothing is ingested then.
     """
     got = ingest_answer(
@@ -130,11 +131,11 @@ def _request(provider: Provider, zone: str, day: date, tariff: str | None) -> Re
     token = None
     if provider.needs_token:
         variable = f"{provider.name.upper()}_TOKEN"
-        token = os.environ.get(variable, "").strip()
+        token = secret(variable)
         if not token:
             raise UsageError(
                 f"{provider.provider} wants a token, and {variable} is not set",
-                hint=f"Export {variable}, or give the answer as a file: it needs none.",
+                hint=f"Export {variable} or {variable}_FILE, or give the answer as a file: it needs none.",
             )
     if provider.needs_tariff and tariff is None:
         raise UsageError(f"--source {provider.name} needs --tariff CODE")

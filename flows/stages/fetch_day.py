@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from urllib.parse import quote, quote_plus
 
 import httpx
 import numpy as np
@@ -17,6 +15,7 @@ from data_checks import check_frame
 from flows.context import Context
 from flows.errors import FlowsError
 from flows.mapping.retail import spread
+from flows.secret import without_secrets
 from flows.settings import Asked, FetchSettings
 from flows.stages.check import check_context
 from flows.stages.fetch import ingest_answer
@@ -201,7 +200,7 @@ class _Asking:
         except StoreError:
             raise
         except Exception as error:
-            return came("failed", reason=_reason(error, asked.source))
+            return came("failed", reason=_reason(error))
         finally:
             self.left_s -= time.monotonic() - began
         if day == self.day and not self.knows(want):
@@ -233,14 +232,11 @@ class _Asking:
         return tries
 
 
-def _reason(error: Exception, source: str) -> str:
+def _reason(error: Exception) -> str:
     """Why a provider gave nothing, without the token that it was asked with."""
     expected = isinstance(error, WarehouseError | FlowsError)
     text = str(error) if expected else f"{type(error).__name__}: {error}"
-    token = os.environ.get(f"{source.upper()}_TOKEN", "").strip()
-    for secret in (token, quote(token, safe=""), quote_plus(token)):
-        text = text.replace(secret, "…") if secret else text
-    return printable(text)
+    return printable(without_secrets(text))
 
 
 def _answer(message: str, tries: Sequence[_Try] = (), *, degraded: bool = False) -> StageResult:

@@ -14,6 +14,7 @@ from flows.clock import now
 from flows.context import Context
 from flows.plain import known, plain
 from flows.private import keep_private
+from flows.secret import without_secrets
 from warehouse.errors import UnwritableError, WarehouseError
 
 _log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
             started = now()
             keep_private()
             try:
-                result = body(*args, **kwargs)
+                result = _clean(body(*args, **kwargs))
             except Exception as error:
                 from flows.problem import problem_of
 
@@ -92,6 +93,19 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
         return run
 
     return decorate
+
+
+def _clean(result: StageResult) -> StageResult:
+    """A stage's answer without any secret, whoever may have sent one back into it."""
+    tables = {
+        title: [{key: _clean_value(value) for key, value in row.items()} for row in rows]
+        for title, rows in result.tables.items()
+    }
+    return replace(result, message=without_secrets(result.message), tables=tables)
+
+
+def _clean_value(value: Any) -> Any:
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def write_run(

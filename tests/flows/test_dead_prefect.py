@@ -82,12 +82,12 @@ def test_a_run_whose_server_is_gone_is_kept_by_its_own_and_nothing_degraded_is_g
 
 
 @contextmanager
-def well_but_for_everything_else() -> Iterator[str]:
-    """A server that says it is well, and fails whatever is asked of it."""
+def well_but_for_everything_else(said: object = None) -> Iterator[str]:
+    """A server that says it is well, and fails whatever is asked of it, with what it has to say."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            body = b"true" if self.path.endswith("/health") else b"{}"
+            body = b"true" if self.path.endswith("/health") else json.dumps({"detail": said}).encode()
             self.send_response(200 if self.path.endswith("/health") else 500)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

@@ -151,5 +151,6 @@ def test_nobody_is_told_where_nobody_is_named(empty: Workspace) -> None:
 def test_a_way_that_cannot_be_meant_is_refused(
     empty: Workspace, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], why: str
 ) -> None:
-    with pytest.raises(SettingsError, match=why):
+    with pytest.raises(SettingsError, match=why) as refused:
         with_notify(empty, monkeypatch, **settings)
+    assert not any(one in str(refused.value) for one in ("me:pass", "hooks.example.org", "mail.example.org"))

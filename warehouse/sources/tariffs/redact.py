@@ -1,8 +1,9 @@
 """A token out of everything that is kept or shown, however a provider spells it when it echoes a request.
 
-Found are the token as it is; percent-encoded (either case, in part, twice), plus-encoded; escaped as JSON or
-HTML do; and in base64 as basic authentication sends it. What stands in its place keeps JSON, XML and CSV
-what they are, so that a kept answer can be read again.
+Found are the token as it is, in either case of letters; percent-encoded (in part, twice), plus-encoded;
+escaped as JSON or HTML do; in hexadecimal; in base64 as basic authentication sends it; and, of a long one,
+all of these folded over lines or taken apart by quotes, tags or the zeros of UTF-16. What stands in its place
+keeps JSON, XML and CSV what they are, so that a kept answer can be read again.
 """
 
 import base64
@@ -11,7 +12,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 
@@ -22,6 +23,22 @@ _SHORTEST = 4
 """A shorter one could be part of any word or price: of data it is left alone."""
 _CORE = 6
 """Characters of base64 that are believed to be the token's, where it is only a part of what was coded."""
+
+_LONG = 8
+"""From so many characters on a token is believed to be one that was taken apart, not several small values."""
+_APART = "(?:{}){{0,40}}".format(
+    "|".join(
+        (
+            r"[\s\x00\"',]",
+            r"\\+[nrt\"']",
+            r"=\r?\n",
+            r"%(?:25)*0[aAdD]",
+            r"&(?:quot|nbsp|#(?:9|10|13|34|[xX](?:9|22|0?[aAdD])));",
+            r"<[^<>]{0,99}>",
+        )
+    )
+)
+"""What folds a text, or takes it apart."""
 
 
 class Redactor:
@@ -64,7 +81,9 @@ def unpacked(data: bytes, most: int) -> Iterator[bytes]:
 
 @lru_cache(maxsize=32)
 def _pattern(secrets: Sequence[str]) -> re.Pattern[str] | None:
-    ways = [_spelt(word) for secret in secrets for word in (secret, *_base64_of(secret))]
+    ways = [_spelt(secret, secret, _mark) for secret in secrets]
+    ways += [_spelt(secret, core, re.escape) for secret in secrets for core in _base64_of(secret)]
+    ways += [_spelt(secret, secret, _hexadecimal) for secret in secrets if len(secret) >= _SHORTEST]
     return re.compile("|".join(ways)) if ways else None
 
 
@@ -74,9 +93,13 @@ def _bytes_pattern(secrets: Sequence[str]) -> re.Pattern[bytes] | None:
     return None if pattern is None else re.compile(pattern.pattern.encode())
 
 
-def _spelt(word: str) -> str:
-    """Return a pattern of a word, each of its characters written in any of the ways."""
-    return "".join(_mark(mark) for mark in word)
+def _spelt(secret: str, word: str, way: Callable[[str], str]) -> str:
+    """Return a pattern of what stands for a secret, each of its characters written in one of the ways."""
+    return (_APART if len(secret) >= _LONG else "").join(map(way, word))
+
+
+def _hexadecimal(mark: str) -> str:
+    return "[:-]?".join(_any_case(digits) for digits in re.findall("..", mark.encode().hex()))
 
 
 def _mark(mark: str) -> str:
@@ -85,7 +108,7 @@ def _mark(mark: str) -> str:
     units = mark.encode("utf-16-be")
     escaped = "".join(rf"\\u{_any_case(units[at : at + 2].hex())}" for at in range(0, len(units), 2))
     ways = [
-        re.escape(mark),
+        *(re.escape(one) for one in dict.fromkeys((mark, mark.lower(), mark.upper()))),
         percent,
         escaped,
         rf"&#0*{ord(mark)};",
