@@ -40,12 +40,8 @@ FILE_NAME = "v2g.toml"
 UnknownPrices = Literal["week_ago", "day_before", "like_days", "combined"]
 _PREFIX = "V2G_"
 _AS_JSON = {True: "[17, 18, 19]", False: '{"key": 1}'}
-<<<<<<< HEAD
 OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY", "V2G_PSEUDONYM_KEYS"})
 """Variables with the prefix that are no setting."""
-=======
-OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY"})  # with the prefix, and no setting
->>>>>>> w-ops
 
 
 class FleetSettings(Section):
