@@ -14,7 +14,9 @@ from urllib.parse import unquote, urlsplit
 from flows.errors import UsageError
 
 _IN_A_FILE = "_FILE"
-_NAMED_SO = re.compile(r"(?:.*_)?(?:TOKEN|PASSWORD|SECRET|AUTH_STRING|API_KEY|LEDGER_KEY)", re.IGNORECASE)
+_NAMED_SO = re.compile(
+    r"(?:.*_)?(?:TOKEN|PASSWORD|SECRET|AUTH_STRING|API_KEY|LEDGER_KEY|PSEUDONYM_KEYS)", re.IGNORECASE
+)
 """Names of variables that hold secrets, of this project and of Prefect."""
 _OF_ADDRESSES = ("PREFECT_API_URL",)
 _SHORTEST = 6

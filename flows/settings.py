@@ -5,7 +5,6 @@ An unknown section or key is an error that names the nearest right one; nothing 
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -17,9 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import (
     Field,
     ValidationError,
-    ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -30,10 +27,11 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from flows.errors import SettingsError
+from flows.fetch_settings import FetchSettings
 from flows.markets import OwnZones, WorkspaceSettings, ZoneSettings
 from flows.notify_settings import NotifySettings
 from flows.schedules import ScheduleSettings
-from flows.section import Section
+from flows.section import Section, nearest
 from flows.terms_settings import OwnerSettings, PrivacySettings, SettleSettings, TariffSettings
 
 FILE_NAME = "v2g.toml"
@@ -49,67 +47,6 @@ class FleetSettings(Section):
 
     zone: str = "DE-LU"
     notice: str = ""
-
-
-class Asked(Section):
-    """A provider that is asked: "entsoe", or { source = "octopus", tariff = "E-1R-…", rate = 1.17 }.
-
-    tariff: the code of a provider that has several. rate: euros that one unit of its currency is worth. vat:
-    "included" or "excluded", of a provider that does not say. Tokens are never set here.
-    """
-
-    source: str
-    tariff: str | None = None
-    rate: float | None = Field(default=None, gt=0, le=1000)
-    vat: Literal["included", "excluded"] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name_alone(cls, value: object) -> object:
-        return {"source": value} if isinstance(value, str) else value
-
-    @property
-    def options(self) -> dict[str, object]:
-        """What the reader of its answers has to be given."""
-        fields = {"rate": self.rate, "vat": self.vat}
-        return {name: value for name, value in fields.items() if value is not None}
-
-
-class FetchSettings(Section):
-    """Whom `v2g run` and `v2g serve` ask for a market day's prices before they plan it.
-
-    The providers of `prices`, and those of `tariffs` (what a kWh costs and earns at the plug by contract),
-    are asked in their order until one gives the whole day; a day that is known already is not asked for. A
-    provider is named, or given with what it has to be given:
-    { source = "octopus", tariff = "E-1R-AGILE-24-10-01-C", rate = 1.17 }, rate being euros for one unit of
-    its currency, and vat "included" or "excluded" where a provider does not say. Tokens are read from the
-    environment alone (ENTSOE_TOKEN, TIBBER_TOKEN), or from the file that ENTSOE_TOKEN_FILE names, which
-    nobody else may read. All of it takes `deadline_s` seconds at most. Empty lists
-    ask nobody: prices then come as files.
-    """
-
-    prices: list[Asked] = Field(default=[])
-    tariffs: list[Asked] = Field(default=[])
-    deadline_s: float = Field(default=90.0, gt=0, le=3600)
-
-    @field_validator("prices", "tariffs")
-    @classmethod
-    def _known(cls, value: list[Asked], field: ValidationInfo) -> list[Asked]:
-        if value:  # knowing the providers takes pandas
-            from warehouse.sources.tariffs import PROVIDERS
-
-            of_kind = {name: one for name, one in PROVIDERS.items() if field.field_name in one.datasets}
-            for asked in value:
-                if asked.source not in of_kind:
-                    near = _nearest(asked.source, of_kind)
-                    raise ValueError(f"no provider of {field.field_name} is called {asked.source}{near}")
-                provider = of_kind[asked.source]
-                if provider.needs_tariff and asked.tariff is None:
-                    raise ValueError(f'{{ source = "{asked.source}", tariff = "CODE" }} is needed')
-                allowed = provider.options | ({"tariff"} if provider.needs_tariff else set())
-                if excess := {*asked.options, *(["tariff"] if asked.tariff else [])} - allowed:
-                    raise ValueError(f"{', '.join(sorted(excess))} does not belong to {asked.source}")
-        return value
 
 
 class PlanSettings(Section):
@@ -344,7 +281,7 @@ def _refuse_unknown_variables() -> None:
     for variable in os.environ:
         name = variable.upper()
         if name.startswith(_PREFIX) and name not in known | sections | OTHER_VARIABLES:
-            raise SettingsError(f"environment variable {variable}: no such setting{_nearest(name, known)}")
+            raise SettingsError(f"environment variable {variable}: no such setting{nearest(name, known)}")
 
 
 def _explain(item: Any, file: Path, text: str) -> str:
@@ -359,7 +296,7 @@ def _explain(item: Any, file: Path, text: str) -> str:
             fields = getattr(([annotation, *get_args(annotation)])[-1], "model_fields", {})
             fields = ZoneSettings.model_fields if annotation is OwnZones else fields
         kind = "section" if len(loc) == 1 else "key"
-        return f"{where}: no such {kind}{_nearest(loc[-1], fields)}"
+        return f"{where}: no such {kind}{nearest(loc[-1], fields)}"
     stated = f"{where}{_shown(loc[0], item['input'])}"
     if loc[0] == "schedule" and item["type"] in ("string_pattern_mismatch", "string_type"):
         return f"{stated}: a local time HH:MM is needed, outside the hours 01–03"
@@ -382,11 +319,6 @@ def _variable(loc: list[str]) -> str | None:
             return whole
         return whole if not isinstance(given, dict) or len(loc) == 1 or loc[1] in given else None
     return own
-
-
-def _nearest(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(known))}"
 
 
 def _line(text: str, loc: list[str]) -> str:

@@ -14,9 +14,9 @@ import pandas as pd
 from data_checks import check_frame
 from flows.context import Context
 from flows.errors import FlowsError
+from flows.fetch_settings import Asked, FetchSettings
 from flows.mapping.retail import spread
 from flows.secret import without_secrets
-from flows.settings import Asked, FetchSettings
 from flows.stages.check import check_context
 from flows.stages.fetch import ingest_answer
 from flows.stages.record import StageResult, recorded

@@ -59,7 +59,7 @@ class Looked:
 
 
 @dataclass(slots=True)
-class Told:
+class Lived:
     """What days came to. findings: what should not be; rungs: day → that of the plan that it began with;
     thrown: day → faults; seconds: day → of CPU.
     """
@@ -105,7 +105,7 @@ def drawn(days: Sequence[date], seed: int, most: int = 2) -> dict[date, list[str
     return found
 
 
-def live(root: Path, first: date, days: int, faults: Mapping[date, Sequence[str]], seed: int = 0) -> Told:
+def live(root: Path, first: date, days: int, faults: Mapping[date, Sequence[str]], seed: int = 0) -> Lived:
     """Make a depot in `root` and live so many local days from `first`, with faults thrown by day."""
     life = _Life(root, World(seed, list(CARS)), seed)
     with clock_at(life.moments):
@@ -113,7 +113,7 @@ def live(root: Path, first: date, days: int, faults: Mapping[date, Sequence[str]
         for number in range(days):
             life.a_day(first + timedelta(days=number), faults.get(first + timedelta(days=number), ()))
         life.judge()
-    return life.told
+    return life.lived
 
 
 class _Life:
@@ -121,7 +121,7 @@ class _Life:
         self.root, self.world = root, world
         self.dice = np.random.default_rng([seed, 1])
         self.moments = [local(date(2026, 1, 1), "00:00")]
-        self.told = Told()
+        self.lived = Lived()
         self.asleep = (self.moments[0], self.moments[0])
         self.coming: list[tuple[datetime, list[tuple[str, str | bytes]]]] = []
 
@@ -147,7 +147,7 @@ class _Life:
         began, spoilt = time.process_time(), self.world.day(day)
         for name in names:
             FAULTS[name](self.world, spoilt, self.dice)
-        self.told.thrown[day] = list(names)
+        self.lived.thrown[day] = list(names)
         if spoilt.away:
             self.asleep = spoilt.away
         self.coming = sorted([*self.coming, *spoilt.files.items()], key=lambda one: one[0])
@@ -157,7 +157,7 @@ class _Life:
                 self._drop(self.coming.pop(0)[1])
             if not self.asleep[0] <= moment < self.asleep[1]:
                 self._look(spoilt, moment, stated)
-        self.told.seconds[day] = time.process_time() - began
+        self.lived.seconds[day] = time.process_time() - began
 
     def _look(self, day: Day, moment: datetime, stated: str) -> None:
         self.moments.append(moment)
@@ -168,7 +168,7 @@ class _Life:
             self._killed()
         with self._held(at_plan and day.locked), self._mistyped(at_plan and day.mistyped), \
                 self._shut(at_plan and day.shut), self._provider(day.unreachable):  # fmt: skip
-            self.told.looks.append(self._worked(moment, 0.3 if at_plan and day.locked else 10.0))
+            self.lived.looks.append(self._worked(moment, 0.3 if at_plan and day.locked else 10.0))
 
     def _worked(self, moment: datetime, patience_s: float = 10.0) -> Looked:
         try:
@@ -254,7 +254,7 @@ class _Life:
         backup = max((self.root / "backups").glob("*.duckdb"), key=lambda one: one.stat().st_mtime)
         os.truncate(file, file.stat().st_size // 2)
         looked = self._worked(moment)
-        self.told.looks.append(looked)
+        self.lived.looks.append(looked)
         if not looked.codes:
             self._found(moment, "a database that was cut short was looked at, and all was well")
         Workspace.open(self.root).warehouse.restore(backup)
@@ -271,24 +271,24 @@ class _Life:
             part.rename(inbox / name)
 
     def _found(self, when: datetime | date, what: str) -> None:
-        self.told.findings.append(f"{when:%Y-%m-%d %H:%M} {what}")
+        self.lived.findings.append(f"{when:%Y-%m-%d %H:%M} {what}")
 
     def judge(self) -> None:
         """Every day has a plan in time; what is degraded says so, and nothing else does."""
         workspace = Workspace.open(self.root)
         plans = workspace.warehouse.read("out_plan").sort_values("as_of_utc")
-        days = list(self.told.thrown)
+        days = list(self.lived.thrown)
         for day in days[1:]:
             midnight = local(day, "00:00")
             own = plans[(plans["market_date"] == day) & (plans["as_of_utc"] <= midnight)]
             if len(own):
-                self.told.rungs[day] = str(own["plan_source"].iloc[-1])
+                self.lived.rungs[day] = str(own["plan_source"].iloc[-1])
             elif not self._slept_through(day):
                 self._found(midnight, "no plan before the day began")
-        for looked in self.told.looks:
+        for looked in self.lived.looks:
             self._judge_look(looked)
         for number, day in enumerate(days):
-            self._judge_day(day, [self.told.thrown[one] for one in days[max(0, number - 2) : number + 1]])
+            self._judge_day(day, [self.lived.thrown[one] for one in days[max(0, number - 2) : number + 1]])
         if left := [one.name for one in (self.root / "inbox").glob("*.csv")]:
             self._found(days[-1], f"files still wait in the inbox: {left[:3]}")
         key = ["market_date", "as_of_utc", "sequence"]
@@ -300,7 +300,7 @@ class _Life:
                 self._found(day, "was never accounted for")
 
     def _slept_through(self, day: date) -> bool:
-        before = [one for one in self.told.looks
+        before = [one for one in self.lived.looks
                   if local(day - timedelta(days=1), "14:30") <= one.moment < local(day, "00:00")]  # fmt: skip
         return not before
 
@@ -317,13 +317,13 @@ class _Life:
 
     def _judge_day(self, day: date, thrown: Sequence[Sequence[str]]) -> None:
         begin, end = local(day, "00:00"), local(day + timedelta(days=1), "00:00")
-        looks = [one for one in self.told.looks if begin <= one.moment < end]
+        looks = [one for one in self.lived.looks if begin <= one.moment < end]
         bad = [(one.stage, one.message) for look in looks for one in look.results if one.exit_code]
         bad += [("look", look.refused) for look in looks if look.refused]
-        if bad and not any(thrown) and day != next(iter(self.told.thrown)):
+        if bad and not any(thrown) and day != next(iter(self.lived.thrown)):
             self._found(begin, f"nothing was wrong, and {bad[0][0]} says: {bad[0][1]}")
         until = end + timedelta(days=1)
-        later = [one for one in self.told.looks if begin <= one.moment < until]
+        later = [one for one in self.lived.looks if begin <= one.moment < until]
         unsaid = [name for name in thrown[-1] if name not in _UNSAID]
         if unsaid and later and not any(one.codes for one in later):
             self._found(begin, f"{', '.join(unsaid)}: nobody says so")
