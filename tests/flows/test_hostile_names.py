@@ -65,15 +65,25 @@ DOORS: dict[str, list[list[object]] | str] = {
     "twin hindcast": [["twin", "hindcast", "--", CAR]],
     "twin export": [["twin", "export", "--out", OUT, "--", CAR]],
     "twin passport": [["twin", "passport", "--out", OUT, "--", CAR]],
+    "twin share": "sums of figures, signed",
+    "twin merge": "reads what `twin share` wrote elsewhere: tests/flows/test_federate.py",
     "ocpp profiles": [["ocpp", "profiles", "--date", DAY]],
+    "s2 messages": [["s2", "messages", "--date", DAY]],
+    **dict.fromkeys(("ocpi push", "ocpi active", "ocpi clear"),
+                    "asks a central system of one's own: tests/flows/test_ocpi_command.py"),
     "ocpp check": "reads a file that somebody else wrote: tests/flows/test_ocpp_rules.py",
     "bid": [["bid", "--date", NEXT]],
     "study shares": [["study", "shares", "--date", DAY]],
     "study acceptance": [["study", "acceptance"]],
     "study investment": [["study", "investment"]],
+    "study charger": [["study", "charger", "--efficiency", "0.96"]],
+    "privacy erase": "takes out what it names: tests/flows/test_erase.py",
+    "privacy export": "leaves out every text: tests/warehouse/test_pseudonyms.py",
+    **dict.fromkeys(("privacy release", "privacy budget", "privacy rotate"), "figures and keys, no text"),
     "forecast day": [["forecast", "day"]],
     "forecast report": [["forecast", "report", "--from", DAY, "--to", NEXT]],
     "gateway status": [["gateway", "status"]],
+    "gateway followed": [["gateway", "followed"]],
     "gateway run": "knows no table, but the plan's file: tests/flows/test_gateway.py",
     "gateway limit": "writes what its own options say: tests/flows/test_grid_limits.py",
     "simulate chargers": "knows no table, but the plan's file: tests/flows/test_gateway.py",
@@ -116,9 +126,12 @@ ELSEWHERE = {
     "flows.demo": "its own synthetic fleet",
     "flows.stages.inbox": "a reason next to a refused file: tests/flows/test_inbox_faults.py",
     "flows.commands.gateway": "a signal of its own options",
+    "flows.stages.federate": "sums of figures, signed",
+    **{f"flows.erasure.{name}": "files without what was erased: tests/flows/test_erase.py"
+       for name in ("files", "journal")},
     **{f"flows.dispatch.gateway.{name}": "the gateway's own files: tests/flows/test_gateway_rows.py"
        for name in ("signal_rows", "desk", "signal_folder", "plans", "status", "outbox", "journal",
-                    "alerts")},
+                    "alerts", "following")},
 }  # fmt: skip
 """Modules that write files and are not opened here, and why."""
 
@@ -151,14 +164,7 @@ def writers() -> set[str]:
                 isinstance(one, ast.Constant) and one.value in ("a", "w", "wb", "ab", "x")
                 for one in call.args
             )
-            if opened or name in (
-                "write_whole",
-                "write_text",
-                "write_bytes",
-                "to_csv",
-                "to_parquet",
-                "json_text",
-            ):
+            if opened or name in _WRITING:
                 found.add(".".join(file.relative_to(ROOT).with_suffix("").parts))
     return found
 
