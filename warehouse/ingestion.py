@@ -11,6 +11,7 @@ import pandas as pd
 from warehouse.beliefs import received
 from warehouse.contracts import CONTRACTS, conform, dataset_contract, ingested_contract, raw_contract
 from warehouse.errors import ContractError
+from warehouse.noted import was_read
 from warehouse.receipts import distinct, free_instant, ingested_before, require_ingestible
 from warehouse.rows import arrow_table, insert
 from warehouse.sources.types import SourceFile
@@ -234,6 +235,7 @@ def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame
     Those of a stretch of a file with some hours before and after it: `Part.own` tells them apart.
     """
     contract = ingested_contract(part.dataset)
+    was_read(contract.name)
     owner = dataset_contract(part.dataset).key[0]
     clauses, values = ["TRUE"], list[object]([list(part.source_ids)])
     if part.lowest is not None:

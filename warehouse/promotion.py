@@ -17,6 +17,7 @@ import pyarrow as pa
 from warehouse.beliefs import WITHDRAWN, latest_first
 from warehouse.compaction import compact
 from warehouse.contracts import AMENDED, CONTRACTS, DATASETS, TableContract, raw_contract
+from warehouse.noted import was_written
 from warehouse.overlaps import SESSIONS, cars_of_incoming, reopen, set_aside_overlaps
 from warehouse.rows import delete_matching, insert
 
@@ -83,6 +84,7 @@ def store_amended(connection: duckdb.DuckDBPyConnection, dataset: str, rows: pa.
 
 def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: pa.Table) -> None:
     """Merge Arrow rows of a core table into it, inside the caller's transaction."""
+    was_written(contract.name)
     if contract.name == SESSIONS:
         connection.register("incoming", rows)
         reopen(connection, cars_of_incoming(connection))

@@ -17,6 +17,7 @@ from warehouse.compaction import TABLE as QUARTER_HOURS
 from warehouse.compaction import quarter_hours
 from warehouse.contracts import CONTRACTS, Kind, TableContract, conform, project
 from warehouse.errors import ContractError, UnknownTableError, nearest
+from warehouse.noted import was_read, was_written
 from warehouse.overlaps import SESSIONS
 
 Scalar = str | int | float | bool | dt.date | dt.datetime | None
@@ -51,6 +52,7 @@ def arrow_table(frame: pd.DataFrame, contract: TableContract) -> pa.Table:
 def insert(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: pa.Table) -> None:
     """Insert Arrow rows of the contract's shape; a second row with the same key raises ContractError."""
     names = ", ".join(contract.names)
+    was_written(contract.name)
     # As a stream, which holds nothing once it is read: what is registered stays until the transaction ends.
     batches = (batch for batch in rows.to_batches())
     connection.register("incoming", pa.RecordBatchReader.from_batches(rows.schema, batches))
@@ -109,6 +111,7 @@ def select(
 ) -> pd.DataFrame:
     """Return rows in reading order, shaped by the contract."""
     names = checked_columns(contract, contract.names if columns is None else columns)
+    was_read(contract.name)
     of_last = [selection.last[0]] if selection.last else []
     checked_columns(contract, (*selection.where, *selection.newest_by, *selection.within, *of_last))
     conditions = _conditions(contract, selection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -149,7 +150,7 @@ def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
                 storing.result()
             if number < len(parts):
                 frame, against = read(parts[number])
-            storing = storer.submit(warehouse.promote_part, *stored)
+            storing = storer.submit(copy_context().run, warehouse.promote_part, *stored)
             del report, stored
         if storing is not None:
             storing.result()

@@ -12,6 +12,7 @@ from typing import Any, Literal, ParamSpec, cast
 
 from flows.clock import now
 from flows.context import Context
+from flows.lineage import with_lineage
 from flows.plain import known, plain
 from flows.private import keep_private
 from flows.secret import without_secrets
@@ -70,7 +71,7 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
             started = now()
             keep_private()
             try:
-                result = _clean(body(*args, **kwargs))
+                result = with_lineage(context, stage, lambda: _clean(body(*args, **kwargs)))
             except Exception as error:
                 from flows.problem import problem_of
 

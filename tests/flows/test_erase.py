@@ -195,10 +195,10 @@ def test_the_others_are_planned_accounted_for_settled_and_told_of(lived: Workspa
 
 
 def state_of(root: Path) -> dict[str, str]:
-    """Every file, and every table's rows but the log of erasures and of runs, and what names a write."""
+    """Every file, and every table's rows; not what tells of runs, erasures and writes, nor when."""
     found = {}
     for path in sorted(root.rglob("*")):
-        if path.is_file() and path.suffix != ".duckdb" and ".prefect" not in path.parts:
+        if path.is_file() and path.suffix != ".duckdb" and not {".prefect", "openlineage"} & set(path.parts):
             found[str(path.relative_to(root))] = path.read_bytes().decode("latin-1")
         if path.suffix == ".duckdb":
             with duckdb.connect(str(path), read_only=True) as connection:

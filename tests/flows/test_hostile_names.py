@@ -119,6 +119,7 @@ ELSEWHERE = {
     "flows.commands.dispatch": "`ocpp profiles`, which is opened here: its file is looked for by name",
     "flows.publish.csv_text": "makes the text of what `schedule` and `bids` write",
     "flows.console": "answers: all that a command prints is looked at here",
+    "flows.lineage": "names of tables and stages, no text of a row: tests/flows/test_lineage.py",
     "flows.commands.own": "a template of the contracts",
     "flows.status_stored": "`status --json`, which is looked at here",
     "flows.notify": "tests/flows/test_notify.py; JSON, or the body of a mail",
