@@ -32,12 +32,17 @@ def bands_of(sessions: pd.DataFrame) -> dict[str, Band]:
 def within_band(session: Session, band: Band, car: Car) -> Session:
     """The session, such that no discharge of it leaves its band."""
     low, high = max(band[0], car.soc_min), band[1]
-    most = max(session.arrival_soc, min(session.departure_soc, car.soc_max))
-    if low > min(high, car.soc_max) or most > high + _CLOSE:
+    if _outside(session, band, car):
         return replace(session, min_soc=None, max_soc=None, discharge_limit_kw=0.0, carries=False)
     if high >= car.soc_max:  # what it comes with besides stays within what it may hold
         return replace(session, min_soc=low)
     return replace(session, min_soc=low, max_soc=high, carries=False)
+
+
+def _outside(session: Session, band: Band, car: Car) -> bool:
+    """Whether nothing is fed back in a session for its band."""
+    most = max(session.arrival_soc, min(session.departure_soc, car.soc_max))
+    return max(band[0], car.soc_min) > min(band[1], car.soc_max) or most > band[1] + _CLOSE
 
 
 def kept(sessions: Iterable[Session], bands: Mapping[str, Band], cars: Iterable[Car]) -> tuple[Session, ...]:
@@ -51,11 +56,14 @@ def kept(sessions: Iterable[Session], bands: Mapping[str, Band], cars: Iterable[
 
 def band_notes(problem: DayProblem, bands: Mapping[str, Band]) -> list[str]:
     """Notes on sessions of a problem that feed nothing back, as what they come or leave with is above it."""
-    able = {car.battery_id for car in problem.cars if car.discharge_limit_kw > 0.0}
+    able = {car.battery_id: car for car in problem.cars if car.discharge_limit_kw > 0.0}
     return [
         f"{one.battery_id} feeds nothing back in session {one.session_id}: it comes with "
         f"{one.arrival_soc:.0%} and is promised {one.departure_soc:.0%}, its V2X band is "
         f"{bands[one.session_id][0]:.0%} to {bands[one.session_id][1]:.0%}"
         for one in problem.sessions
-        if one.session_id in bands and one.battery_id in able and one.discharge_limit_kw == 0.0
+        if one.session_id in bands
+        and one.battery_id in able
+        and one.discharge_limit_kw == 0.0
+        and _outside(one, bands[one.session_id], able[one.battery_id])
     ]

@@ -133,7 +133,10 @@ class CentralSystem:
             if method == "GET":
                 told |= {"profile": self.active(session_id)}
             threading.Thread(target=self._call_back, args=("POST", url, told), daemon=True).start()
-        return self._answer(request, lambda: {"result": result, "timeout": 1 if kind == "silent" else 20})
+        answer = self._answer(request, lambda: {"result": result, "timeout": 1 if kind == "silent" else 20})
+        if method == "PUT" and answer.status_code == 200:  # newly created, by chapter "Status codes"
+            answer.status_code = 201 if kind == "created" else 200
+        return answer
 
     def active(self, session_id: str) -> dict[str, Any]:
         """What the station of a session does: what it was given, but never more than 6 kW."""

@@ -12,6 +12,7 @@ import pytest
 from ocpp.messages import get_validator
 
 from flows.dispatch.gateway.config import load_config
+from flows.dispatch.gateway.link import RefusedError
 from flows.dispatch.gateway.meters import set_meters
 from flows.dispatch.simulator.fleet import stations_of
 from flows.dispatch.simulator.station import Fault, Setup, SimulatedStation
@@ -124,6 +125,46 @@ def test_an_answer_that_says_nothing_ends_and_is_named(answer: Mapping[str, Any]
     for version in ("2.0.1", "2.1"):
         validator = get_validator(2, "SetVariables", version)
         assert all(validator.is_valid(json.loads(json.dumps(payload))) for _, payload in link.calls)
+
+
+class RefusingLink:
+    """A link whose station answers with an error where a call names, or asks for more than, what it takes."""
+
+    def __init__(self, names: frozenset[str], most: int) -> None:
+        self.set = dict[str, str]()
+        self._names, self._most = names, most
+
+    async def call(self, _: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked = payload.get("setVariableData")
+        if asked is None:
+            asked = [
+                {"component": {}, "variable": {"name": payload["key"]}, "attributeValue": payload["value"]}
+            ]
+        if len(asked) > self._most or any(one["variable"]["name"] in self._names for one in asked):
+            raise RefusedError("OccurrenceConstraintViolation: too much")
+        for one in asked:
+            self.set[one["variable"]["name"]] = one["attributeValue"]
+        results = [{k: one[k] for k in ("component", "variable")} for one in asked]
+        return {
+            "status": "Accepted",
+            "setVariableResult": [{**one, "attributeStatus": "Accepted"} for one in results],
+        }
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_answered_with_an_error_costs_nothing_else(version: Version) -> None:
+    bad = "ClockAlignedDataInterval" if version == "1.6" else "Interval"
+    link = RefusingLink(frozenset({bad}), 99)
+    problems = asyncio.run(set_meters(link, version, 60))  # type: ignore[arg-type]
+    assert len(link.set) == (3 if version == "1.6" else 5)
+    (problem,) = problems
+    assert f"{bad} = 900: OccurrenceConstraintViolation" in problem
+
+
+def test_a_station_that_takes_one_variable_at_a_time_meters_all_the_same() -> None:
+    link = RefusingLink(frozenset(), 1)
+    assert asyncio.run(set_meters(link, "2.1", 60)) == []  # type: ignore[arg-type]
+    assert len(link.set) == 6
 
 
 def test_the_interval_is_read_from_the_file_or_refused(tmp_path: Path) -> None:

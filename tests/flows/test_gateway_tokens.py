@@ -129,6 +129,19 @@ def test_lists_and_policy_are_read_and_what_cannot_be_right_is_named(tmp_path: P
             load_config(file)
 
 
+@pytest.mark.parametrize(
+    "lists",
+    ['[cars]\n"04a2" = "CAR1"\n"04A2" = "CAR2"\n', '[guests]\n"04ff" = "us"\n"04FF" = "them"\n',
+     '[cars]\n"04A2" = "CAR1"\n[guests]\n"04a2" = "us"\n'],
+)  # fmt: skip
+def test_a_token_that_is_two_things_is_none(tmp_path: Path, lists: str) -> None:
+    write_config(tmp_path, [1])
+    file = tmp_path / FILE_NAME
+    file.write_text(file.read_text() + lists)
+    with pytest.raises(UsageError, match=r"gateway.toml: .*'04(A2|FF)' stands twice"):
+        load_config(file)
+
+
 def test_a_place_is_one_of_its_own_station_alone() -> None:
     config = GatewayConfig(stations={}, cars={"DEPOT-1 EVSE 10": "CAR1", "DEPOT-1 EVSE X": "CAR2"})
     assert config.names_place("DEPOT-1", 10)

@@ -85,6 +85,27 @@ def test_a_plan_reaches_each_session_and_its_station_answers() -> None:
     assert profile["duration"] == 3600
 
 
+def test_a_profile_that_is_newly_created_there_is_one_that_was_taken() -> None:
+    with running(CentralSystem(stated("CAR1"), {"at-CAR1": "created"})) as system:
+        outcomes, _ = pushed(system, {1: CHARGES})
+        assert {one.status for one in outcomes.values()} == {"accepted"}
+        assert len(system.profiles) == 1
+
+
+def test_of_a_session_that_comes_twice_what_was_updated_last_counts() -> None:
+    """Pages move while they are read: a session that ended meanwhile is on two of them."""
+    over = stated("CAR1", status="COMPLETED", last_updated="2026-06-16T16:30:00Z")
+    for both in ([*stated("CAR1"), *over], [*over, *stated("CAR1")]):
+        matches = matched(both, {}, [made_plan({1: CHARGES})], START)
+        assert matches.planned == []
+        assert matches.absent == ["CAR1"]
+
+
+def test_what_nobody_asks_for_may_be_anything() -> None:
+    plan = made_plan({1: CHARGES})
+    assert matched(stated("CAR1", kwh=None, currency=7), {}, [plan], START).left_out == []
+
+
 def test_what_cannot_be_fed_back_is_counted_and_the_car_rests() -> None:
     plan = made_plan({1: FEEDS})
     (match,) = matched(stated("CAR1"), {}, [plan], START).planned

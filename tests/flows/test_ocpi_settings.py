@@ -29,6 +29,7 @@ def test_settings_are_read_and_what_cannot_be_right_is_named(tmp_path: Path) -> 
         (WHOLE.replace('"CAR1"', "7"), "cars.04a2"),
         (WHOLE.replace("[cars]", 'listen = "9230"\n[cars]'), "a host and a port"),
         (WHOLE.replace('callback_url = "https://us.example/ocpi"', ""), "callback_url is needed"),
+        (WHOLE + '"04A2" = "CAR2"\n', "cars: Value error, '04A2' stands twice"),
         ("versions_url", "not TOML"),
     ):
         file.write_text(text)

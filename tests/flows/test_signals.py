@@ -98,7 +98,10 @@ def test_what_is_not_acted_on_is_said_and_costs_nothing_else() -> None:
         (with_(intervalPeriod={"start": "2026-06-16T16:10:00Z", "duration": "15 min"}), "no duration"),
         (with_(intervalPeriod=None), "no start"),
         (with_(intervals=[{"payloads": [{"type": "IMPORT_CAPACITY_LIMIT", "values": []}]}]), "one value"),
-        (with_(intervals=[{"id": 0}]), "no payloads"),
+        (with_(intervals=[{"id": 0}]), "no payloads"), (with_(intervals={}), "orders nothing"),
+        (with_(intervals=[]), "orders nothing"), (with_(intervals=None), "orders nothing"),
+        (with_(intervals=EVENT["intervals"][0]), "orders nothing"),
+        (with_(duration="PT0S"), "orders nothing"), (with_(intervals=[{"payloads": []}]), "orders nothing"),
         (with_(intervals=[{"payloads": [{"type": "PRICE", "values": [1]}]}]), "PRICE is not acted on"),
     ],
 )  # fmt: skip

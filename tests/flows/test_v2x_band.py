@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from flows.mapping.question import day_problem
-from flows.mapping.v2x_band import bands_of, within_band
+from flows.mapping.v2x_band import band_notes, bands_of, kept, within_band
 from flows.stages import Context
 from flows.stages.check import check
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, put, session_rows
 from tests.flows.test_grid import followed, inputs_of, planned
-from tests.optimize.fleets import car, session_of
+from tests.optimize.fleets import car, day, session_of
 
 CLOSE = 1e-6
 
@@ -103,3 +105,17 @@ def test_what_becomes_of_a_session_with_a_band(
 ) -> None:
     one = within_band(session_of("A", 0, 4, arrival, leaves), band, car(soc_min=0.1, soc_max=0.9))
     assert (one.min_soc, one.max_soc, one.discharge_limit_kw) == stated
+
+
+@pytest.mark.parametrize(
+    ("band", "fed_kw", "said"),
+    [((0.3, 0.8), 0.0, False), ((0.3, 0.8), None, False), ((0.3, 0.4), 0.0, True), ((0.3, 0.4), None, True)],
+)  # fmt: skip
+def test_a_charger_that_feeds_nothing_back_is_not_said_to_be_a_band(
+    band: tuple[float, float], fed_kw: float | None, said: bool
+) -> None:
+    cars = (car(soc_min=0.1, soc_max=0.9),)
+    one = replace(session_of("A", 0, 4, 0.5, 0.7), discharge_limit_kw=fed_kw)
+    asked = day([0.1] * 4, list(cars), list(kept((one,), {one.session_id: band}, cars)))
+    notes = band_notes(asked, {one.session_id: band})
+    assert [f"its V2X band is {band[0]:.0%} to {band[1]:.0%}" in note for note in notes] == [True] * said

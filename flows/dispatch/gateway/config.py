@@ -36,6 +36,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from flows.dispatch.tokens import in_capitals
 from flows.errors import UsageError
 
 FILE_NAME = "gateway.toml"
@@ -110,9 +111,12 @@ def load_config(path: Path) -> GatewayConfig:
         if len(password) < _LEAST:
             raise UsageError(f"{path}: the password of {name} has fewer than {_LEAST} characters")
     margins = _margins(answer.get("margins", {}), path)
+    try:
+        cars, guests = in_capitals(cars, guests)
+    except ValueError as error:
+        raise UsageError(f"{path}: [cars], [guests]: {error}", hint=_HINT) from None
     return GatewayConfig(
-        stations=stations, cars={key.upper(): car for key, car in cars.items()}, margins=margins,
-        guests={key.upper(): owner for key, owner in guests.items()}, unknown=_unknown(authorize, path),
+        stations=stations, cars=cars, margins=margins, guests=guests, unknown=_unknown(authorize, path),
         meter_interval_s=_interval_s(answer.get("meters", {}), path),
     )  # fmt: skip
 

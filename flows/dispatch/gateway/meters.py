@@ -2,7 +2,8 @@
 
 Sampled every so many seconds in a transaction, and on the clock every quarter-hour, so that registers are
 read where quarter-hours end: powers and registers both ways, and the car's charge. A station that does not
-take all of that is asked for less; what it refuses is named.
+take all of that is asked for less, and one that takes not all variables at once for one at a time; what it
+refuses, or answers with an error, is named and costs nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.dispatch.gateway.link import Link
+from flows.dispatch.gateway.link import Link, RefusedError
 from flows.dispatch.station import Version
 
 _IMPORT = ("Power.Active.Import", "Energy.Active.Import.Register")
@@ -48,7 +49,7 @@ class _Wish:
 
 
 async def set_meters(link: Link, version: Version, interval_s: int) -> list[str]:
-    """Set what a station meters; what it did not take, in words. Raises what `Link.call` does."""
+    """Set what a station meters; what it did not take, in words. Raises TimeoutError."""
     wishes = _wishes(version, str(interval_s))
     while asked := [one for one in wishes if one.open]:
         statuses = await (_by_key(link, asked) if version == "1.6" else _by_variable(link, asked))
@@ -78,8 +79,11 @@ def _wishes(version: Version, interval: str) -> list[_Wish]:
 async def _by_key(link: Link, asked: Sequence[_Wish]) -> list[str]:
     statuses = []
     for one in asked:
-        answer = await link.call("ChangeConfiguration", {"key": one.name, "value": one.values[one.tried]})
-        statuses.append(str(answer.get("status")))
+        try:
+            answer = await link.call("ChangeConfiguration", {"key": one.name, "value": one.values[one.tried]})
+            statuses.append(str(answer.get("status")))
+        except RefusedError as error:
+            statuses.append(str(error))
     return statuses
 
 
@@ -91,7 +95,12 @@ async def _by_variable(link: Link, asked: Sequence[_Wish]) -> list[str]:
         }
         for one in asked
     ]  # fmt: skip
-    answer = await link.call("SetVariables", {"setVariableData": data})
+    try:
+        answer = await link.call("SetVariables", {"setVariableData": data})
+    except RefusedError as error:
+        if len(asked) == 1:
+            return [str(error)]
+        return [status for one in asked for status in await _by_variable(link, [one])]
     results = answer.get("setVariableResult")
     found = {}
     for one in results if isinstance(results, list) else ():

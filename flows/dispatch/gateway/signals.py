@@ -102,8 +102,11 @@ def _event(stated: Mapping[str, Any], notes: list[str]) -> list[SiteLimit]:
     sites = targets(stated)
     if not sites:
         raise SignalError("names no site among its targets")
+    spans = intervals(stated)
+    if not any(one.payloads for one in spans):
+        raise SignalError("orders nothing: no interval of it lasts and has a payload")
     found: list[SiteLimit] = []
-    for one in intervals(stated):
+    for one in spans:
         powers: dict[str, float] = {}
         for payload in one.payloads:
             kind, values = str(payload.get("type")), payload.get("values")

@@ -156,8 +156,6 @@ class Connected:
         anew."""
         try:
             problems = await set_meters(self._link, self.version, self._desk.config.meter_interval_s)
-        except RefusedError as error:
-            problems = [str(error)]
         except TimeoutError:
             problems = ["no answer: nothing of it is known to be set"]
         if problems:

@@ -36,7 +36,8 @@ _MOST_BYTES, _MOST_PAGES = 32_000_000, 1000
 _AGAIN = frozenset({408, 425, 429, *range(500, 600)})
 _AGAIN_CODES = frozenset({3000, 4002, 4003})
 _OK_CODES = range(1000, 2000)
-_HTTP_OK = 200
+_HTTP_OK = frozenset({200, 201})
+"""201: what was set is new there (chapter "Status codes")."""
 _MODULES = {"chargingprofiles": "RECEIVER", "sessions": "SENDER"}
 
 
@@ -188,7 +189,7 @@ def _data(method: str, url: str, answer: httpx.Response, content: bytes) -> Any:
     if answer.status_code in _AGAIN:
         after = answer.headers.get("Retry-After", "")
         raise _AgainError(f"HTTP {answer.status_code}", float(after) if after.isdecimal() else 0.0)
-    if answer.status_code != _HTTP_OK:
+    if answer.status_code not in _HTTP_OK:
         raise CentralSystemError(f"{where}: HTTP {answer.status_code}{_said(content)}")
     try:
         envelope = Envelope.model_validate_json(content)

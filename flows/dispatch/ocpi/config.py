@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from flows.addresses import checked_address, is_here
+from flows.dispatch.tokens import in_capitals
 from flows.errors import UsageError
 from flows.section import Section
 
@@ -73,7 +74,8 @@ class OcpiConfig(Section):
     @field_validator("cars")
     @classmethod
     def _in_capitals(cls, value: dict[str, str]) -> dict[str, str]:
-        return {key.upper(): car for key, car in value.items()}
+        (found,) = in_capitals(value)
+        return found
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -40,10 +40,11 @@ def matched(
     """Put sessions next to plans.
 
     stated: Session objects as they were received, of any status. cars: token or EVSE, in capitals, →
-    battery_id; a token that is itself a battery_id is that car's. plans: the newest first. Of several ACTIVE
-    sessions of one car the one that began last is served: a car is plugged in once.
+    battery_id; a token that is itself a battery_id is that car's. plans: the newest first. Of a session that
+    comes twice what was updated last counts: pages move while they are read. Of several ACTIVE sessions of
+    one car the one that began last is served: a car is plugged in once.
     """
-    matches, of_car = Matches(), dict[str, list[Session]]()
+    matches, of_car, newest = Matches(), dict[str, list[Session]](), dict[str, Session]()
     known = {car.battery_id.upper(): car.battery_id for plan in plans for car in plan.cars}
     for place, one in enumerate(stated):
         try:
@@ -51,6 +52,9 @@ def matched(
         except ObjectError as error:
             matches.left_out.append({"session_id": _id(one, place), "battery_id": None, "reason": str(error)})
             continue
+        if session.id not in newest or session.last_updated >= newest[session.id].last_updated:
+            newest[session.id] = session
+    for session in newest.values():
         if session.status != "ACTIVE":
             continue
         uid, evse = session.cdr_token.uid.upper(), session.evse_uid.upper()
@@ -71,8 +75,8 @@ def matched(
 def _choose(
     matches: Matches, battery: str, sessions: list[Session], plans: Sequence[PlanFile], now: datetime
 ) -> None:
-    newest = max({one.id: one for one in sessions}.values(), key=lambda one: (one.start_date_time, one.id))
-    for other in {one.id for one in sessions} - {newest.id}:
+    newest = max(sessions, key=lambda one: (one.start_date_time, one.id))
+    for other in sorted({one.id for one in sessions} - {newest.id}):
         reason = f"{newest.id}, another ACTIVE session of {battery}, began later"
         matches.left_out.append({"session_id": other, "battery_id": battery, "reason": reason})
     found = planned_now(plans, battery, None, now)

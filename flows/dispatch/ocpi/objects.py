@@ -74,7 +74,6 @@ class Session(_Object):
     status: Literal["ACTIVE", "COMPLETED", "INVALID", "PENDING", "RESERVATION"]
     cdr_token: CdrToken
     evse_uid: str = ""
-    kwh: float = 0.0
     last_updated: Moment
 
 
