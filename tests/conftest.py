@@ -26,7 +26,16 @@ sys.dont_write_bytecode = False
 HERE = Path(__file__).parent
 # By how long they take, waiting as well, the longest first; all others follow by their number of tests.
 LONGEST = (
+    "flows/test_hostile_names.py",
     "flows/test_soak.py",
+    "flows/test_canary.py",
+    "flows/test_erase.py",
+    "flows/test_study_charger.py",
+    "flows/test_bid_alone.py",
+    "flows/test_private_release.py",
+    "flows/test_federate.py",
+    "flows/test_awards.py",
+    "flows/test_sealed_backup.py",
     "flows/test_ending.py",
     "twin/test_twin_dispute.py",
     "flows/test_real_prices.py",
