@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -150,7 +151,7 @@ def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
                 storing.result()
             if number < len(parts):
                 frame, against = read(parts[number])
-            storing = storer.submit(copy_context().run, warehouse.promote_part, *stored)
+            storing = storer.submit(copy_context().run, partial(warehouse.promote_part, *stored))
             del report, stored
         if storing is not None:
             storing.result()
