@@ -91,8 +91,8 @@ def _alone(connection: duckdb.DuckDBPyConnection, tables: Tables, batteries: Ite
 def tokens_of(said: Any, batteries: Iterable[str]) -> set[str]:
     """Words for one of the batteries in options, mappings or settings: tokens and cars' foreign names.
 
-    They stand in a table called batteries, cars or values; a place ("evse:1") is no name. Of meters, the serial
-    of each that is registered for one of them.
+    They stand in a table called batteries, cars or values; a place ("evse:1") is no name. Of
+    meters, the serial of each that is registered for one of them.
     """
     wanted, found = set(batteries), set[str]()
     if isinstance(said, list):
