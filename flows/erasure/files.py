@@ -12,6 +12,8 @@ import os
 import re
 import shutil
 import tomllib
+import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,13 +26,17 @@ from flows.workspace import Workspace
 from warehouse.erasure.named import Named
 from warehouse.erasure.rows import tokens_of, without_listed
 from warehouse.files import write_whole
+from warehouse.sealed import is_sealed
 
 _DATABASE = re.compile(r".*\.duckdb(\.wal|\.damaged(-\d+)?(\.wal)?)?")
+_MAGIC = slice(8, 12)
 _PASSING = re.compile(r"\..+\.(?P<pid>\d+)\.(partial|anew|restored)(\..+)?")
 _SIGNED = "manifest"
 _PREFECT = ".prefect"
 _OWN = frozenset({"password", "serve.lock", "server.lock", "run.lock"})
 _LARGEST_BYTES = 2**31
+_UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What opening a file raises that is damaged, or packed with a password or in an unknown way."""
 
 
 @dataclass(slots=True)
@@ -118,13 +124,15 @@ def _visit(
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             raise ValueError("it is too large to look into")
+        if is_sealed(path):
+            raise ValueError("an encrypted backup cannot be looked into: delete it, and make another then")
         data = path.read_bytes()
         rest = None if _is_named(path, named) else rest_of(path.name, data, named)
         if rest == data and hashlib.sha256(data).hexdigest() in sources:
             rest = None
         elif rest is not None and rest != data and not path.name.lower().endswith(ROWS):
             rest = None if hashlib.sha256(data).hexdigest() in sources else rest
-    except (OSError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         done.left[short] = str(error)
         return
     if rest == data:
@@ -210,7 +218,14 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _is_database(path: Path) -> bool:
-    return bool(_DATABASE.fullmatch(path.name)) and not _PASSING.fullmatch(path.name)
+    """Whether a file is a database, by its name or by what it begins with."""
+    if _PASSING.fullmatch(path.name):
+        return False
+    if _DATABASE.fullmatch(path.name):
+        return True
+    with suppress(OSError), path.open("rb") as stream:
+        return stream.read(_MAGIC.stop)[_MAGIC] == b"DUCK"
+    return False
 
 
 def _short(workspace: Workspace, path: Path) -> str:

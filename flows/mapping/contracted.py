@@ -26,12 +26,14 @@ _HOURS = 0.25
 class Contracted:
     """of: the contract of each car that has one. month_kwh: what a month's cap leaves of each day's V2G.
 
-    twice: why a car that several contracts hold has none of them.
+    twice: why a car that several contracts hold has none of them. unknown: what is to be said of cars that
+    contracts name and that there are not.
     """
 
     of: Mapping[str, Contract]
     month_kwh: Mapping[str, float]
     twice: Mapping[str, str]
+    unknown: Sequence[str] = ()
 
     @classmethod
     def by(
@@ -48,7 +50,8 @@ class Contracted:
             name: max(0.0, float(one.v2g_kwh_per_month or 0) - used.get(name, 0.0)) / days
             for name, one in capped.items()
         }
-        return cls(of=of, month_kwh=left, twice=twice)
+        unknown = unknown_cars(contracts, [horizon.market_date], known)
+        return cls(of=of, month_kwh=left, twice=twice, unknown=unknown)
 
     def min_soc(self, battery_id: str, own: float) -> float:
         """The higher of a car's own least charge and its contract's."""
@@ -65,7 +68,8 @@ class Contracted:
     def digest(self) -> str:
         """Hash of all of it."""
         of = sorted((name, one.digest) for name, one in self.of.items())
-        return hash_values([of, sorted(self.month_kwh.items())])
+        unknown = [list(self.unknown)] if self.unknown else []
+        return hash_values([of, sorted(self.month_kwh.items()), *unknown])
 
 
 NO_CONTRACTS = Contracted(of={}, month_kwh={}, twice={})

@@ -85,7 +85,7 @@ class PlanInputs:
             "settings": hash_values(options),
             "code": source_hash("optimize", "twin", "flows/mapping", "flows/stages"),
         }
-        if self.contracts.of:
+        if self.contracts.of or self.contracts.unknown:
             parts["contracts"] = self.contracts.digest
         if len(self.awards.rows):
             parts["awards"] = self.awards.digest

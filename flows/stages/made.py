@@ -119,7 +119,7 @@ def input_notes(inputs: PlanInputs) -> list[str]:
         notes.append(f"chargers that are not known, their cars planned by their own limits: {names}")
     if inputs.settings.plan.co2_price_eur_per_kg and inputs.surroundings.co2_kg_per_kwh is None:
         notes.append(f"emissions have a price, and none are known in zone {inputs.zone}")
-    notes += inputs.awards.notes
+    notes += [*inputs.contracts.unknown, *inputs.awards.notes]
     objective = inputs.settings.plan.objective
     if inputs.awards.won and objective != "net_benefit":
         notes.append(f"reserve was won: planned for net benefit, not {objective}")

@@ -346,6 +346,16 @@ def test_a_contract_bounds_the_plan(depot: Workspace) -> None:
     assert "contracts" not in read_inputs(Context.of(replace(bound, contracts=()), AS_OF), DAY).parts
 
 
+def test_a_plan_names_a_car_of_a_contract_that_there_is_not(depot: Workspace) -> None:
+    plan(Context.of(depot, AS_OF), DAY)
+    workspace = agreed(depot, SHARED.replace('["car-1"]', '["car1"]'))
+    result = plan(Context.of(workspace, AS_OF), DAY)
+    wanted = "contract 0.toml names car1, and no such car is known; did you mean 'car-1'?"
+    assert wanted in result.message and result.exit_code == 3
+    right = plan(Context.of(agreed_anew(workspace, SHARED), AS_OF), DAY)
+    assert wanted not in right.message
+
+
 def test_a_months_cap_counts_what_was_discharged_in_it(depot: Workspace) -> None:
     workspace = agreed(depot, SHARED.replace('["car-1"]', '"all"') + "[limits]\nv2g_kwh_per_month = 9\n")
     nights(workspace)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import duckdb
@@ -38,6 +39,7 @@ _WORDS_OF_OURS = frozenset(
 """Columns that hold words of this software: a car may be called like one."""
 _ELEMENTS_GO = "transactions"
 _WORDS = ("batteries", "cars", "values")
+_METERS = "meters"
 _PLACE = re.compile(r"(evse|connector)[: ]\d+$", re.IGNORECASE)
 _HEAD = re.compile(r"(?m)(^[ \t]*\[[^=\n]*\][ \t]*(?:#.*)?$)")
 Tables = Mapping[str, Mapping[str, str]]
@@ -89,17 +91,35 @@ def _alone(connection: duckdb.DuckDBPyConnection, tables: Tables, batteries: Ite
 def tokens_of(said: Any, batteries: Iterable[str]) -> set[str]:
     """Words for one of the batteries in options, mappings or settings: tokens and cars' foreign names.
 
-    They stand in a table called batteries, cars or values; a place ("evse:1") is no name.
+    They stand in a table called batteries, cars or values; a place ("evse:1") is no name. Of
+    meters, the serial of each that is registered for one of them.
     """
     wanted, found = set(batteries), set[str]()
     if isinstance(said, list):
         return set().union(*(tokens_of(one, wanted) for one in said)) if said else found
     if isinstance(said, dict):
-        for key, value in said.items():
+        for key, given in said.items():
+            value = _of_json(given)
             if key in _WORDS and isinstance(value, dict):
-                found |= {word for word, car in value.items() if car in wanted and not _PLACE.search(word)}
+                found |= {
+                    word for word, car in value.items() if _is_in(car, wanted) and not _PLACE.search(word)
+                }
+            if key == _METERS and isinstance(value, dict):
+                own = {serial: one.get("battery") for serial, one in value.items() if isinstance(one, dict)}
+                found |= {serial for serial, car in own.items() if _is_in(car, wanted)}
             found |= tokens_of(value, wanted)
     return found
+
+
+def _of_json(value: Any) -> Any:
+    """What options hold as a text: a table of JSON within JSON."""
+    with suppress(ValueError):
+        return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+    return value
+
+
+def _is_in(car: object, wanted: set[str]) -> bool:
+    return isinstance(car, str) and car in wanted
 
 
 def count_rows(connection: duckdb.DuckDBPyConnection, named: Named) -> int:
