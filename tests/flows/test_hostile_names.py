@@ -119,6 +119,7 @@ ELSEWHERE = {
     "flows.commands.dispatch": "`ocpp profiles`, which is opened here: its file is looked for by name",
     "flows.publish.csv_text": "makes the text of what `schedule` and `bids` write",
     "flows.console": "answers: all that a command prints is looked at here",
+    "flows.server.password": "knows no table",
     "flows.lineage": "names of tables and stages, no text of a row: tests/flows/test_lineage.py",
     "flows.commands.own": "a template of the contracts",
     "flows.status_stored": "`status --json`, which is looked at here",
@@ -161,7 +162,7 @@ def writers() -> set[str]:
             name = (
                 getattr(call.func, "attr", getattr(call.func, "id", "")) if isinstance(call, ast.Call) else ""
             )
-            opened = name == "open" and any(
+            opened = name in ("open", "fdopen") and any(
                 isinstance(one, ast.Constant) and one.value in ("a", "w", "wb", "ab", "x")
                 for one in call.args
             )
