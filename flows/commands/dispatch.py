@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.commands.json_file import json_of
 from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
 from flows.errors import NoPlanError, UsageError
 from flows.exits import Exit
-
-_MOST_BYTES = 32_000_000
 
 
 class OcppVersion(StrEnum):
@@ -192,14 +191,7 @@ def messages(
 
 def _messages(file: Path) -> list[tuple[str, object]]:
     """Return the messages of a file, each with its place in it; UsageError for what is no JSON file."""
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{file} is larger than {_MOST_BYTES:,} bytes")
-        value = json.loads(file.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file} is not JSON: {str(error)[:200]}") from error
+    value = json_of(file)
     if isinstance(value, dict) and isinstance(value.get("profiles"), list):
         return [
             (f"profiles.{number}", entry.get("request") if isinstance(entry, dict) else entry)

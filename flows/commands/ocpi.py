@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.commands.json_file import json_of
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
 from flows.errors import NoPlanError, UsageError
 from flows.exits import Exit
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from flows.dispatch.plan_file import PlanFile
     from flows.workspace import Workspace
 
-_MOST_BYTES = 32_000_000
 _SINCE = timedelta(days=14)
 """Sessions that were not updated for so long do not run any more."""
 WaitOption = Annotated[
@@ -220,14 +219,7 @@ def _receiver(config: OcpiConfig, root: Path) -> Receiver:
 
 def _in_file(file: Path) -> list[Any]:
     """The Session objects of a file: a list, or an answer of OCPI whose data are one."""
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{file} is larger than {_MOST_BYTES:,} bytes")
-        value = json.loads(file.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file} is not JSON: {str(error)[:200]}") from error
+    value = json_of(file)
     found = value.get("data") if isinstance(value, dict) else value
     if not isinstance(found, list):
         raise UsageError(f"{file} holds no list of OCPI Sessions")

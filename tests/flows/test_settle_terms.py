@@ -24,6 +24,7 @@ from tests.flows.test_realise import OVER
 from tests.flows.test_settle import (
     SHARED,
     agreed_anew,
+    assert_same_but_for_history,
     cents,
     late_meter,
     rows_of,
@@ -155,15 +156,7 @@ def test_a_late_imbalance_price_is_a_correction_that_equals_a_fresh_settlement(
     fresh = Workspace.open(Path(shutil.copytree(settled_depot.root, tmp_path / "fresh")))
     spoil(fresh, "DELETE FROM out_settlement")
     settled(fresh, DAY, as_of=later)
-    history = [
-        "settlement_id",
-        "sequence",
-        "corrects",
-        "owner_correction_eur",
-        "grid_correction_eur",
-        "run_id",
-    ]
-    pd.testing.assert_frame_equal(rows_of(fresh).drop(columns=history), second.drop(columns=history))
+    assert_same_but_for_history(rows_of(fresh), second)
 
 
 def test_a_share_of_the_day_ahead_price_is_paid_by_the_quarter_hour(settled_depot: Workspace) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import flows.clock
 from flows.problem import problem_of
@@ -237,16 +238,10 @@ class _Life:
         """Ask a provider of prices that nobody answers for."""
         words = {"V2G_FETCH__PRICES": '["energy_charts"]', "V2G_FETCH__DEADLINE_S": "1",
                  "HTTPS_PROXY": "http://127.0.0.1:9"} if unreachable else {}  # fmt: skip
-        before = {name: os.environ.get(name) for name in words}
-        os.environ.update(words)
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in words.items():
+                patch.setenv(name, value)
             yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
     def _damaged(self, moment: datetime) -> None:
         """Cut the database short; whoever looks is told, and puts back the backup and what came since."""
@@ -291,8 +286,7 @@ class _Life:
             self._judge_day(day, [self.lived.thrown[one] for one in days[max(0, number - 2) : number + 1]])
         if left := [one.name for one in (self.root / "inbox").glob("*.csv")]:
             self._found(days[-1], f"files still wait in the inbox: {left[:3]}")
-        key = ["market_date", "as_of_utc", "sequence"]
-        if set(key) <= set(plans.columns) and plans.duplicated(key).any():
+        if plans.duplicated(["market_date", "as_of_utc", "sequence"]).any():
             self._found(days[-1], "two plans of one moment")
         realised = set(workspace.warehouse.read("out_realised")["market_date"])
         for day in days[1:-2]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.dispatch.gateway.book import KEPT_S, Book, Transaction
+from flows.dispatch.gateway.journal import Record, records_of
 from flows.dispatch.gateway.metering import QUARTER_S, Quarters
 from flows.dispatch.gateway.plans import PlanFolder
 from flows.dispatch.gateway.wanted import Wanted
@@ -190,16 +191,8 @@ def _append(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
         stream.write("\n" + "".join(json.dumps(one) + "\n" for one in records))
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    if not file.exists():
-        return
-    for line in file.read_bytes().splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            yield record
+def _lines(file: Path) -> Iterator[Record]:
+    return records_of(file) if file.exists() else iter(())
 
 
 def _rounded(value: float | None) -> float | None:

@@ -18,6 +18,18 @@ _LARGE_BYTES = 16_000_000
 Record = Mapping[str, Any]
 
 
+def records_of(file: Path) -> Iterator[Record]:
+    """The objects of a file that has one a line, in order; what is no record is passed over."""
+    with file.open("rb") as lines:
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield record
+
+
 class Journal:
     """The file at `path`, made when absent."""
 
@@ -29,14 +41,7 @@ class Journal:
 
     def records(self) -> Iterator[Record]:
         """What was written so far, in order; what is no record is passed over."""
-        with self._path.open("rb") as file:
-            for line in file:
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(record, dict):
-                    yield record
+        return records_of(self._path)
 
     def append(self, record: Record) -> None:
         """Add a record; it is on the disk when this returns. Raises OSError."""
