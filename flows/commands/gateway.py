@@ -89,7 +89,7 @@ def run(
         f"{scheme}://{host}:{port} · {len(config.stations)} stations on the list · Ctrl-C ends{warning}",
         soft_wrap=True,
     )
-    _until_stopped(Gateway(desk).run(host, port, tls))
+    _until_stopped(Gateway(desk, speed=speed).run(host, port, tls))
 
 
 @gateway.command()
@@ -244,7 +244,7 @@ def chargers(
         list[str] | None,
         typer.Option(
             "--fault", metavar="STATION=FAULT",
-            help="late, silent, refusing, clock-off, reconnecting, duplicate, disobeying, greedy or broken.",
+            help="late, silent, refusing, clock-off, reconnecting, duplicate, disobeying, greedy, broken or unasked.",
         ),
     ] = None,
     meter_s: Annotated[float, typer.Option("--meter", min=1.0, help="Seconds between meter values.")] = 60.0,

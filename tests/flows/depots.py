@@ -133,7 +133,8 @@ async def serving(
 ) -> AsyncIterator[tuple[Gateway, str]]:
     """A gateway in this process, and its address; it ends with the block."""
     port, ready = free_port(), asyncio.Event()
-    gateway = Gateway(made_desk(root, numbers, running_from(start, speed), **config), answer_s=2.0)
+    desk = made_desk(root, numbers, running_from(start, speed), **config)
+    gateway = Gateway(desk, answer_s=2.0, speed=speed)
     task = asyncio.create_task(gateway.run("127.0.0.1", port, None, ready))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)

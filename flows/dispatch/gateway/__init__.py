@@ -7,6 +7,7 @@
 - `follow`: what was asked for next to what is metered · `following`: the same by quarter-hour, with what it
   cost
 - `guard`: limits of sites, kept when cars do not follow · `way`: one direction of it · `feeder`: who first
+- `seen`: sessions as it sees them · `unread`: whose meter is asked for at once, as a limit may rest on it
 - `signals`, `signal_folder`, `signal_rows`: limits that the grid puts on sites for a while
 - `catch_up`: what those who were held back make up
 - `journal`: what stations said, before it is answered · `readings`, `book`, `metering`: what it adds up to

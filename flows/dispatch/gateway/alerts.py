@@ -26,6 +26,7 @@ class Kind(StrEnum):
     PROFILE_REJECTED = "profile rejected"
     NO_PROFILE = "no profile"
     METER_NOT_SET = "meter not set"
+    NOT_READ = "not read when asked"
     SILENT = "silent"
     NOT_FOLLOWING = "not following"
     REFUSES_TO_DISCHARGE = "refuses to discharge"

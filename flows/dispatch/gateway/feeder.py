@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 from flows.dispatch.plan_file import PlanSite
 
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
@@ -37,6 +39,36 @@ class Load:
     def held_kw(self) -> float:
         """What it takes, or gives, with all held back that can be."""
         return min(self.asked_kw, 0.0) if self.fixed_kw is None else self.fixed_kw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What keeps a car from what it is asked for: the site that would be above its limit, and by how much."""
+
+    asked_kw: float
+    site: str
+    over_kw: float
+
+    @classmethod
+    def of(cls, load: Load, over: Mapping[str, float]) -> Binding:
+        """The site of a load that would be furthest above its limit at the same moment."""
+        site = max(load.chain, key=lambda name: over[name])
+        return cls(asked_kw=load.asked_kw, site=site, over_kw=over[site])
+
+    @property
+    def told(self) -> str:
+        """By how many kW, rounded up: what a car may have is rounded down."""
+        return f"{math.ceil(10.0 * self.over_kw - _ROUNDING) / 10.0:.1f}"
+
+
+def over_kw(loads: Iterable[Load], room_kw: Mapping[str, float]) -> dict[str, float]:
+    """By how much a site would be above its limit if everybody did what is planned, or what he does, kW."""
+    over = {site: -kw for site, kw in room_kw.items()}
+    for load in loads:
+        for site in load.chain:
+            if site in over:
+                over[site] += load.asked_kw if load.fixed_kw is None else load.fixed_kw
+    return over
 
 
 def allotted(

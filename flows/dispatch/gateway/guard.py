@@ -4,7 +4,8 @@ Each look reckons what every car below a site will draw until the next one: what
 what it was last metered at where it has not done what it was asked for. Where that, with the site's other
 load as the plan expects it and its margin, is more than the limit, cars that obey are held back at once
 (`feeder` says who first), and let go again when there is room. Whoever is held back, and since when, is in
-the journal.
+the journal. Where a car that has not shown yet what it does could bring a site above its limit, its meter is
+asked for (`unread`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Any
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import CatchUp
-from flows.dispatch.gateway.feeder import Load, allotted, asked_less, chain_of, slack_h
+from flows.dispatch.gateway.feeder import Binding, Load, allotted, asked_less, over_kw
 from flows.dispatch.gateway.plans import PlanFolder
-from flows.dispatch.gateway.wanted import Curb, Intended, Wanted, as_planned, by_fallback
+from flows.dispatch.gateway.seen import Car, Cars
+from flows.dispatch.gateway.unread import Doing, Unread
+from flows.dispatch.gateway.wanted import Curb, Wanted
 from flows.dispatch.gateway.way import ENOUGH_KW, Held, Way
 from flows.dispatch.plan_file import PlanPlug
 
@@ -33,24 +36,14 @@ _TOLD_KWH = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
-class _Car:
-    """A running session as a look sees it."""
-
-    one: Transaction
-    at: PlanPlug
-    chain: tuple[str, ...]
-    slack_h: float
-    intended: Intended
-
-
-@dataclass(slots=True, kw_only=True)
 class Guard:
     """margins: kW that are left free below a site's limit. keep: writes a record into the journal.
 
     signalled: what the grid lets a site draw and feed back at a moment, kW.
 
-    intended: what sessions are to do, by number, as their stations were reported of it; has: the profile that
-    each accepted last. deaf: sessions whose station does not take a profile; bare: places without a fallback.
+    has: the profile that each session's station accepted last, by number. deaf: sessions whose station does
+    not take a profile; bare: places without a fallback. due: places whose meters are to be asked for, by the
+    last look.
     """
 
     plans: PlanFolder
@@ -61,17 +54,22 @@ class Guard:
     clock: Callable[[], datetime]
     signalled: Callable[[str, float], tuple[float, float]]
     margins: Mapping[str, float] = field(default_factory=dict)
-    intended: dict[int, Intended] = field(default_factory=dict)
     has: dict[int, Wanted] = field(default_factory=dict)
     deaf: set[int] = field(default_factory=set)
     bare: set[tuple[str, int]] = field(default_factory=set)
     up: Way = field(default_factory=lambda: Way(sign=1.0))
     down: Way = field(default_factory=lambda: Way(sign=-1.0))
     catch_up: CatchUp = field(default_factory=CatchUp)
+    unread: Unread = field(default_factory=Unread)
+    due: list[tuple[str, int]] = field(default_factory=list)
+    cars: Cars = field(init=False)
     _drift: dict[int, float] = field(default_factory=dict)
     _above: dict[str, float] = field(default_factory=dict)
     _looked: float | None = None
-    _guessed: dict[int, tuple[object, Intended]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """The cars are those that run."""
+        self.cars = Cars(plans=self.plans, running=self.running, clock=self.clock)
 
     def curb(self, number: int) -> Curb | None:
         """The bounds of a session; None where it is not held back."""
@@ -86,48 +84,80 @@ class Guard:
         """What a connector does without a profile for the session."""
         return at.plug.most_kw if (one.station, one.evse) in self.bare else at.fallback_kw
 
-    def read(self, number: int, asked_kw: float, power_kw: float) -> None:
-        """Take what a car did a while after it was asked for something."""
+    def read(self, number: int, asked_kw: float, power_kw: float, *, settled: bool = True) -> None:
+        """Take what a car did a while after it was asked for something.
+
+        settled: whether it has had all the time that it may take.
+        """
         changed = [way.read(number, asked_kw, power_kw) for way in (self.up, self.down)]
-        follows = number not in self.up.off and number not in self.down.off
-        self._drift[number] = power_kw - asked_kw if follows else 0.0
+        self.unread.shown(number)
+        if number in self.up.off or number in self.down.off:
+            self._drift[number] = 0.0
+        elif settled:
+            self._drift[number] = power_kw - asked_kw
         if any(changed):
             self._write()
 
     def look(self) -> set[str]:
-        """Hold back and let go; the stations that this changes something for."""
+        """Hold back, let go, and find whose meters are due; the stations that this changes something for."""
         now = self.clock().timestamp()
-        cars = [car for one in self.running() if (car := self._car(one, now)) is not None]
+        cars = self.cars.all(now)
         by_number = {car.one.number: car for car in cars}
         self._count(by_number, now)
         gone = self._drop(by_number)
-        changed = set[int]()
+        changed, known = set[int](), dict[float, tuple[dict[int, Load], dict[str, float]]]()
         for way in (self.down, self.up):
-            asked, bound = dict[int, float](), dict[int, float]()
+            asked, bound, binds = dict[int, float](), dict[int, float](), dict[int, Binding]()
             for at in (now + LOOK_AHEAD_S, now):
                 loads = {car.one.number: self._load(car, way, at) for car in cars}
                 room = self._room(cars, way, at)
                 given = allotted(list(loads.values()), room, most_slack_first=way is self.down)
                 most = given | asked_less(list(loads.values()), room, given, way.off.keys() - self.deaf)
+                over = over_kw(loads.values(), room)
                 for number, load in loads.items():
                     asked[number] = max(asked.get(number, -math.inf), load.asked_kw)
-                    if most.get(number, math.inf) < load.asked_kw - ENOUGH_KW:
-                        bound[number] = min(bound.get(number, math.inf), most[number])
+                    less = most.get(number, math.inf)
+                    if less < min(load.asked_kw - ENOUGH_KW, bound.get(number, math.inf)):
+                        bound[number] = less
+                        binds[number] = Binding.of(load, over)
             wanted = {
                 number: (kw, bound.get(number, kw))
                 for number, kw in asked.items()
                 if loads[number].fixed_kw is None or number in {*bound, *way.held}
             }  # fmt: skip
-            changed |= self._decided(way, by_number, wanted, _over(loads.values(), room), now)
+            changed |= self._decided(way, by_number, wanted, binds, now)
+            known[way.sign] = loads, dict(room)
         for load in loads.values():
             for site in load.chain:
                 room[site] -= given.get(load.number, load.held_kw)
         changed |= self._make_up(by_number, loads, room, now)
+        self._look_for_meters(by_number, known, now)
         self._tell_above(cars, now)
         self._looked = now
         if changed or gone:
             self._write()
         return {by_number[number].one.station for number in changed}
+
+    def _look_for_meters(
+        self, cars: Mapping[int, Car], known: Mapping[float, tuple[Mapping[int, Load], Mapping[str, float]]],
+        now: float,
+    ) -> None:  # fmt: skip
+        """Find whose meters are due. known: loads and room by the sign of their direction."""
+        doing = []
+        for number, car in cars.items():
+            asked = (self.curb(number) or Curb()).at(now, car.intended.kw(now))
+            flows = {sign: loads[number].fixed_kw for sign, (loads, _) in known.items()}
+            drawn, fed = (
+                sign * asked if (flow := flows[sign]) is None else flow
+                for sign in (self.up.sign, self.down.sign)
+            )
+            doing.append(Doing(
+                number=number, chain=car.chain, asked_kw=asked, drawn_kw=drawn, fed_kw=fed,
+                most_drawn_kw=_most_kw(car), most_fed_kw=car.at.feeds_kw if car.intended.may_feed else 0.0,
+            ))  # fmt: skip
+        (_, up), (_, down) = (known[way.sign] for way in (self.up, self.down))
+        numbers = self.unread.due(doing, {site: (up[site], down[site]) for site in up}, now)
+        self.due = [(cars[number].one.station, cars[number].one.evse) for number in numbers]
 
     def left(self, one: Transaction) -> None:
         """Forget a car that has left; how it was held back is reported."""
@@ -135,13 +165,14 @@ class Guard:
             if (held := way.forget(one.number)) is not None:
                 self._let_go(one, held, self.clock().timestamp())
         self.catch_up.forget(one.number)
+        self.unread.forget(one.number)
 
     def sites(self) -> list[dict[str, Any]]:
         """Sites where cars are plugged in, for the status: limits, other load as expected, metered, held."""
         now, found = self.clock().timestamp(), dict[str, dict[str, Any]]()
-        for one in self.running():
-            car = self._car(one, now)
-            for site in () if car is None else car.chain:
+        for car in self.cars.all(now):
+            one = car.one
+            for site in car.chain:
                 drawn, fed = self._limits(site, now)
                 row = found.setdefault(site, {
                     "site_id": site, "import_limit_kw": drawn, "export_limit_kw": fed,
@@ -178,37 +209,7 @@ class Guard:
     def _write(self) -> None:
         self.keep({"k": "guard", **self.to_record()})
 
-    def _car(self, one: Transaction, now: float) -> _Car | None:
-        """A running session with a site whose limit is known."""
-        at = self.plans.plug(one.station, one.evse)
-        chain = () if at is None else chain_of(at.site_id, self.plans.site)
-        if at is None or not chain:
-            return None
-        intended = self.intended.get(one.number) or self._guess(one, at)
-        return _Car(one=one, at=at, chain=chain, slack_h=self._slack_h(one, at, now), intended=intended)
-
-    def _guess(self, one: Transaction, at: PlanPlug) -> Intended:
-        """What a session is to do whose station has not been there since the start."""
-        known = self._guessed.get(one.number)
-        if known is None or known[0] is not self.plans.edition:
-            battery = one.car.get("battery_id")
-            guest = battery is None and one.token is not None
-            found = None if guest else self.plans.session(battery, at.charger_id, self.clock())
-            made = by_fallback(one, at) if found is None else as_planned(one, found, at)
-            known = self._guessed[one.number] = (self.plans.edition, made)
-        return known[1]
-
-    def _slack_h(self, one: Transaction, at: PlanPlug, now: float) -> float:
-        due, promised = one.car.get("departure"), one.car.get("departure_soc")
-        due, promised = one.needs.get("departure") or due, one.needs.get("target_soc") or promised
-        car = self.plans.car(one.car["battery_id"]) if one.car.get("battery_id") else None
-        if due is None or car is None:
-            return math.inf
-        soc = one.soc_last if one.soc_last is not None else one.car.get("arrival_soc") or 0.0
-        missing = ((promised or 0.0) - soc) * car.capacity_kwh / car.efficiency_charge
-        return slack_h(hours=(due - now) / 3600.0, missing_kwh=missing, most_kw=at.plug.most_kw)
-
-    def _load(self, car: _Car, way: Way, at: float) -> Load:
+    def _load(self, car: Car, way: Way, at: float) -> Load:
         number, one = car.one.number, car.one
         asked = way.sign * car.intended.kw(at)
         if asked < 0.0 and (other := (self.down if way is self.up else self.up).held.get(number)):
@@ -227,7 +228,7 @@ class Guard:
             least_kw=car.at.least_kw if way is self.up else 0.0, slack_h=car.slack_h + way.sign * sessions,
         )  # fmt: skip
 
-    def _room(self, cars: Iterable[_Car], way: Way, at: float) -> dict[str, float]:
+    def _room(self, cars: Iterable[Car], way: Way, at: float) -> dict[str, float]:
         """What the limit of each site leaves in a direction at a moment, kW."""
         drift: dict[str, float] = {}
         for car in cars:
@@ -246,22 +247,23 @@ class Guard:
         return min(own[0], drawn), min(own[1], fed)
 
     def _decided(
-        self, way: Way, cars: Mapping[int, _Car], wanted: Mapping[int, tuple[float, float]],
-        over: Mapping[str, float], now: float,
+        self, way: Way, cars: Mapping[int, Car], wanted: Mapping[int, tuple[float, float]],
+        binds: Mapping[int, Binding], now: float,
     ) -> set[int]:  # fmt: skip
         """Whose bounds have changed; nobody's are loosened before those of others are tight.
 
-        wanted: what each is asked for, and what it may have, by number.
+        wanted: what each is asked for, and what it may have, by number; binds: what keeps it from more.
         """
         tight = {number for number, pair in wanted.items() if way.tightens(number, *pair)}
         return {
             number
             for number, pair in wanted.items()
-            if (number in tight or not tight) and self._decide(way, cars[number], *pair, over, now)
+            if (number in tight or not tight)
+            and self._decide(way, cars[number], *pair, binds.get(number), now)
         }
 
     def _decide(
-        self, way: Way, car: _Car, asked: float, given: float, over: Mapping[str, float], now: float
+        self, way: Way, car: Car, asked: float, given: float, binding: Binding | None, now: float
     ) -> bool:
         number, one = car.one.number, car.one
         before = way.held.get(number)
@@ -270,12 +272,11 @@ class Guard:
         held = way.held.get(number)
         if held is None and before is not None:
             self._let_go(one, before, now)
-        elif before is None and held is not None:
-            site = max(car.chain, key=lambda name: over[name])
+        elif before is None and held is not None and binding is not None:
             does = "draw" if way is self.up else "feed back"
             why = (
-                f"may {does} {held.kw:.1f} of {asked:.1f} kW planned: site {site} would {does} "
-                f"{over[site]:.1f} kW too much{self._blamed(way)}"
+                f"may {does} {held.kw:.1f} of {binding.asked_kw:.1f} kW planned: site {binding.site} would "
+                f"{does} {binding.told} kW too much{self._blamed(way)}"
             )
             self._report(Kind.CURTAILED, one, why)
         return True
@@ -295,7 +296,7 @@ class Guard:
         names = sorted({one.station for one in self.running() if one.number in numbers})
         return f" ({', '.join(names[:5])} {'do' if len(names) > 1 else 'does'} not follow)" if names else ""
 
-    def _count(self, cars: Mapping[int, _Car], now: float) -> None:
+    def _count(self, cars: Mapping[int, Car], now: float) -> None:
         """Add up what those who are held back, and obey, are behind their plans, and what others make up."""
         hours = 0.0 if self._looked is None else max(0.0, now - self._looked) / 3600.0
         held = {*self.up.held, *self.down.held, *self.catch_up.raised}
@@ -314,32 +315,33 @@ class Guard:
                 self.ask(f"{_named(one)} is {behind:.1f} kWh behind its plan: it is held back")
 
     def _make_up(
-        self, cars: Mapping[int, _Car], loads: Mapping[int, Load], left: Mapping[str, float], now: float
+        self, cars: Mapping[int, Car], loads: Mapping[int, Load], left: Mapping[str, float], now: float
     ) -> set[int]:
         """Let those who are behind their plans catch up, where there is room."""
         plans: dict[int, tuple[float, float]] = {}
         for number, car in cars.items():
-            most = min(car.at.plug.most_kw, float(car.one.needs.get("charge_kw", math.inf)))
-            plans[number] = (car.intended.kw(now), most)
+            plans[number] = (car.intended.kw(now), _most_kw(car))
         for number in self.catch_up.behind.keys() & cars.keys():  # a newer plan knows what there is
             self.catch_up.count(number, cars[number].intended.plan_id, 0.0)
         held = {*self.up.held, *self.down.held}
         return self.catch_up.decide(list(loads.values()), plans, left, now, held)
 
-    def _drop(self, cars: Mapping[int, _Car]) -> bool:
+    def _drop(self, cars: Mapping[int, Car]) -> bool:
         """Forget those that have left; whether there were any."""
         known = [*self.up.off, *self.up.held, *self.down.off, *self.down.held, *self.catch_up.behind]
         gone = {number for number in known if number not in cars}
         for number in gone:
             for kind in (self.up, self.down, self.catch_up):
                 kind.forget(number)
-        for kept in (self.intended, self.has, self._drift, self._guessed):
+        self.cars.forget(cars)
+        self.unread.keep(cars)
+        for kept in (self.has, self._drift):
             for number in [one for one in kept if one not in cars]:
                 del kept[number]
         self.deaf &= cars.keys()
         return bool(gone)
 
-    def _tell_above(self, cars: Iterable[_Car], now: float) -> None:
+    def _tell_above(self, cars: Iterable[Car], now: float) -> None:
         """Tell of a site that is above a limit by its meters, all of them read since it first was."""
         metered: dict[str, list[Transaction]] = {}
         for car in cars:
@@ -360,14 +362,9 @@ class Guard:
                     self.ask(f"site {site} {why}")
 
 
-def _over(loads: Iterable[Load], room_kw: Mapping[str, float]) -> dict[str, float]:
-    """By how much a site would be above its limit if everybody did what is planned, or what he does, kW."""
-    over = {site: -kw for site, kw in room_kw.items()}
-    for load in loads:
-        for site in load.chain:
-            if site in over:
-                over[site] += load.asked_kw if load.fixed_kw is None else load.fixed_kw
-    return over
+def _most_kw(car: Car) -> float:
+    """The most that a car can draw, as far as plug and car say."""
+    return min(car.at.plug.most_kw, float(car.one.needs.get("charge_kw", math.inf)))
 
 
 def _named(one: Transaction) -> str:

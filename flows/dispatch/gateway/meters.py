@@ -1,4 +1,5 @@
-"""What a station is to meter, set at each of its connections: how often a car at it, and what.
+"""What a station is to meter, set at each of its connections: how often a car at it, and what; and a reading
+that it is asked for at once.
 
 Sampled every so many seconds in a transaction, and on the clock every quarter-hour, so that registers are
 read where quarter-hours end: powers and registers both ways, and the car's charge. A station that does not
@@ -8,7 +9,7 @@ refuses, or answers with an error, is named and costs nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.dispatch.gateway.link import Link, RefusedError
@@ -56,6 +57,27 @@ async def set_meters(link: Link, version: Version, interval_s: int) -> list[str]
         for one, status in zip(asked, statuses, strict=True):
             one.status, one.tried = status, one.tried + 1
     return [one.problem for one in wishes if one.problem is not None]
+
+
+ASKED_FOR: Mapping[Version, tuple[str, ...]] = {
+    "1.6": ("MeterValues",), "2.0.1": ("MeterValues", "TransactionEvent"),
+    "2.1": ("MeterValues", "TransactionEvent"),
+}  # fmt: skip
+"""Messages that a reading may come in where it is asked for, the best first."""
+
+
+async def ask_reading(link: Link, version: Version, evse: int, message: str) -> str | None:
+    """Have a station send what an EVSE (of 1.6 a connector) meters now; why it does not, None where it does.
+
+    Raises TimeoutError.
+    """
+    place = {"connectorId": evse} if version == "1.6" else {"evse": {"id": evse}}
+    try:
+        answer = await link.call("TriggerMessage", {"requestedMessage": message, **place})
+    except RefusedError as error:
+        return str(error)
+    status = str(answer.get("status"))[:40]
+    return None if status == "Accepted" else status
 
 
 def _wishes(version: Version, interval: str) -> list[_Wish]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import math
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -40,10 +41,10 @@ _PING_S = 60
 class Gateway:
     """A central system for the stations of a desk."""
 
-    def __init__(self, desk: Desk, *, answer_s: float = _ANSWER_S) -> None:
-        """answer_s: how long a station's answer is waited for."""
+    def __init__(self, desk: Desk, *, answer_s: float = _ANSWER_S, speed: float = 1.0) -> None:
+        """answer_s: how long a station's answer is waited for. speed: of the desk's clock."""
         self.desk, self.stations = desk, dict[str, Connected]()
-        self._answer_s = answer_s
+        self._answer_s, self._speed = answer_s, speed
         self._sockets: dict[str, ServerConnection] = {}
         self._slot: object = None
         self._look = asyncio.Event()
@@ -93,7 +94,7 @@ class Gateway:
         link = Link(socket, version, self._handler(name, version), self._odd(name), self._answer_s)
         mine = Connected(self.desk, name, version, link)
         self.stations[name], self._sockets[name] = mine, socket
-        tasks = (mine.keep, mine.keep_meters)
+        tasks = (mine.keep, mine.keep_meters, mine.keep_reading)
         keepers = [asyncio.create_task(self._keep(name, task)) for task in tasks]
         try:
             with suppress(ConnectionClosed):
@@ -129,10 +130,12 @@ class Gateway:
         return lambda what: self.desk.alerts.report(Kind.ODD_FRAME, name, what)
 
     async def _watch(self) -> None:
-        """Keep the limits of sites: after each message that may change something, and every second."""
+        """Keep the limits of sites: after each message that may change something, when a meter is to be asked
+        for, and every second."""
         while True:
+            due_s = self.desk.guard.unread.next_s(self.desk.now_s())
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):
+                async with asyncio.timeout(min(_LOOK_S, (due_s or math.inf) / self._speed)):
                     await self._look.wait()
             self._look.clear()
             began = time.monotonic()
@@ -140,6 +143,9 @@ class Gateway:
                 for name in self.desk.guard.look():
                     if (mine := self.stations.get(name)) is not None:
                         mine.changed.set()
+                for name, evse in self.desk.guard.due:
+                    if (mine := self.stations.get(name)) is not None:
+                        mine.read(evse)
             except Exception as error:  # what cannot be reckoned with now may be at the next look
                 self.desk.alerts.report(Kind.NO_LOOK, "", f"{type(error).__name__}: {error}")
             await asyncio.sleep(max(_LEAST_LOOK_S, 4.0 * (time.monotonic() - began)))

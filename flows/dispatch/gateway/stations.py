@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,9 +17,10 @@ from flows.dispatch.gateway.book import Came, Transaction
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.follow import SETTLES, Follower, limit_of
 from flows.dispatch.gateway.link import Link, RefusedError
-from flows.dispatch.gateway.meters import set_meters
+from flows.dispatch.gateway.meters import ASKED_FOR, ask_reading, set_meters
 from flows.dispatch.gateway.readings import Reading
 from flows.dispatch.gateway.unforeseen import SLACK_S
+from flows.dispatch.gateway.unread import SOON
 from flows.dispatch.gateway.wanted import (
     Intended,
     NoProfileError,
@@ -68,12 +69,15 @@ class Connected:
         self._made: dict[tuple[Any, ...], Any] = {}
         self._started, self.meters_set = asyncio.Event(), False
         self._started.set()
+        self._readings = list(ASKED_FOR[version])
+        self._to_read, self._unread = set[int](), asyncio.Event()
 
     def came(self, action: str, payload: Mapping[str, Any], came: Came | None) -> None:
         """React to a message that was taken."""
         if action == "BootNotification":  # what it had may be lost
             self.has.clear()
             self.refused.clear()
+            self._readings = list(ASKED_FOR[self.version])
             self._started.set()
             self.changed.set()
         status = payload.get("connectorStatus") or payload.get("status")
@@ -103,10 +107,16 @@ class Connected:
     def _judge(self, one: Transaction, reading: Reading) -> None:
         key = (one.evse, str(one.number))
         has, since = self.has.get(key), max(self._given.get(key, 0.0), one.start)
-        asked = self._asked_kw(one, has, reading.at)
-        if reading.power_kw is None or asked is None or reading.at < since + SETTLES.total_seconds():
+        asked = self._asked_kw(one, has, reading.at, SOON)
+        if reading.power_kw is None or asked is None or reading.at < since + SOON.total_seconds():
             return
-        self._desk.guard.read(one.number, asked, reading.power_kw)
+        settled = (
+            reading.at >= since + SETTLES.total_seconds()
+            and self._asked_kw(one, has, reading.at, SETTLES) is not None
+        )
+        self._desk.guard.read(one.number, asked, reading.power_kw, settled=settled)
+        if not settled:
+            return
         follower = self._followers.setdefault(one.number, Follower())
         if has is None or (found := follower.judge(asked, reading)) is None:
             return
@@ -115,13 +125,13 @@ class Connected:
         self._desk.alerts.report(kind, self.name, problem, evse=one.evse, battery_id=battery)
         self._desk.ask(f"{battery or 'a car'} at {self.name}: {kind}")
 
-    def _asked_kw(self, one: Transaction, has: Wanted | None, at: float) -> float | None:
-        """What a car is asked for at a moment, if it has been for as long as it takes to get there."""
+    def _asked_kw(self, one: Transaction, has: Wanted | None, at: float, length: timedelta) -> float | None:
+        """What a car is asked for at a moment, if it has been for so long."""
         moment = datetime.fromtimestamp(at, UTC)
         if has is not None:
             asked = has.asks(moment)
-            return asked if asked == has.asks(moment - SETTLES) else None
-        intended = self._desk.guard.intended.get(one.number)
+            return asked if asked == has.asks(moment - length) else None
+        intended = self._desk.guard.cars.intended.get(one.number)
         return None if intended is None else intended.kw(at)
 
     async def keep(self) -> None:
@@ -161,6 +171,38 @@ class Connected:
         if problems:
             self._desk.alerts.report(Kind.METER_NOT_SET, self.name, "; ".join(problems))
 
+    def read(self, evse: int) -> None:
+        """Have it asked for a reading of an EVSE, unless it is known to send none."""
+        if self._readings:
+            self._to_read.add(evse)
+            self._unread.set()
+
+    async def keep_reading(self) -> None:
+        """Ask it for the readings that are wanted, until cancelled: between its profiles, call by call."""
+        while True:
+            await self._unread.wait()
+            self._unread.clear()
+            while self._to_read:
+                await self._ask_reading(self._to_read.pop())
+
+    async def _ask_reading(self, evse: int) -> None:
+        """Ask for a reading; what it refuses it is not asked for again until it starts, or comes, anew."""
+        problems = []
+        try:
+            while self._readings:
+                why = await ask_reading(self._link, self.version, evse, self._readings[0])
+                if why is None:
+                    return
+                problems.append(f"{self._readings.pop(0)}: {why}")
+        except TimeoutError:
+            self._desk.alerts.report(Kind.SILENT, self.name, "does not answer when it is asked for a reading")
+            return
+        if problems:
+            why = "; ".join(problems)
+            self._desk.alerts.report(
+                Kind.NOT_READ, self.name, f"{why}: what a car at it does is known a meter interval later"
+            )
+
     def wanted(self) -> list[Wanted]:
         """What it is to have now; what cannot be sent to it is an alert."""
         found: list[Wanted | None] = []
@@ -177,7 +219,7 @@ class Connected:
         guard = self._desk.guard
         alone = intended is None
         intended = by_fallback(one, at) if intended is None else intended
-        guard.intended[one.number] = intended
+        guard.cars.intended[one.number] = intended
         curb = guard.curb(one.number)
         if alone and curb is None and (one.evse, str(one.number)) not in self.has:
             return None
@@ -258,7 +300,9 @@ class Connected:
         """Let the guard of the site know what was taken, and what was not."""
         guard, number = self._desk.guard, int(key[1]) if key[1].isdecimal() else None
         if taken:
-            self._given[key] = self._desk.now_s()
+            self._given[key] = now = self._desk.now_s()
+            if number is not None:
+                guard.unread.given[number] = now
         if number is None:
             (guard.bare.discard if taken else guard.bare.add)((self.name, wanted.evse))
         elif taken:

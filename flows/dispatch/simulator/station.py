@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib
 import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from ocpp.routing import on
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from flows.dispatch.plan_file import PlanPlug
 from flows.dispatch.simulator.car import Visit
+from flows.dispatch.simulator.point import point_class
 from flows.dispatch.simulator.slots import Profiles
 from flows.dispatch.simulator.words import SUBPROTOCOL, Words, text
 from flows.dispatch.station import Version
 
-_MODULES: Mapping[Version, str] = {"1.6": "ocpp.v16", "2.0.1": "ocpp.v201", "2.1": "ocpp.v21"}
 _BACK_AFTER_S = 0.5
 _LATE_S = 5.0
 _OFF = timedelta(hours=1)
-_PERIODS = 24
 _STEP_S = 15.0
 """So soon a car does what a new profile says."""
 
 
 class Fault(StrEnum):
-    """What a station, or the car at it, does wrong."""
+    """What a station, or the car at it, does wrong; unasked: it sends no reading when it is asked for one."""
 
     LATE = "late"
     SILENT = "silent"
@@ -46,6 +44,7 @@ class Fault(StrEnum):
     DISOBEYING = "disobeying"
     GREEDY = "greedy"
     BROKEN = "broken"
+    UNASKED = "unasked"
 
 
 class StationClock:
@@ -68,9 +67,15 @@ class StationClock:
         """The moment, as the station believes it."""
         return text(self.true + self._off)
 
-    async def until(self, moment: datetime) -> None:
-        """Wait for a moment."""
-        await asyncio.sleep(max(0.0, (moment - self.true).total_seconds() / self._speed))
+    async def until(self, moment: datetime, earlier: asyncio.Event | None = None) -> None:
+        """Wait for a moment, or until something happens before."""
+        left_s = max(0.0, (moment - self.true).total_seconds() / self._speed)
+        if earlier is None:
+            await asyncio.sleep(left_s)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left_s):
+                await earlier.wait()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +109,8 @@ class SimulatedStation:
         self.followed: list[tuple[datetime, float, float]] = []
         self.missed: list[str] = []
         self.connected, self._lost = asyncio.Event(), asyncio.Event()
+        self.asked_for: list[str] = []
+        self._asked, self._unsent = asyncio.Event(), list[str]()
         self.plugged_in_at: float | None = None
         self.profile_after_s: list[float] = []
         self.transaction: str | None = None
@@ -146,7 +153,7 @@ class SimulatedStation:
         )  # fmt: skip
 
     async def _talk(self, socket: Any) -> None:
-        self._point = _point_class(self.setup.version)(self, socket)
+        self._point = point_class(self.setup.version)(self, socket)
         listening = asyncio.create_task(self._point.start())
         try:
             if self._first_boot:
@@ -209,13 +216,18 @@ class SimulatedStation:
         if self.setup.version == "2.1":
             await self._report(self._words.needs(evse, text(visit.departure), _needs(visit)))
         before, telling, step = self.clock.true, None, timedelta(seconds=_STEP_S)
-        due = before + self._meter
+        due, extra = before + self._meter, list[asyncio.Task[Any]]()
         while before < visit.departure:
             asked = self._asked_kw(before)
-            await self.clock.until(min(before + step, due, visit.departure))
+            await self.clock.until(min(before + step, due, visit.departure), self._asked)
             now = max(before, min(self.clock.true, visit.departure))  # a clock may be set back
             power = self._move(visit, before, asked, (now - before) / timedelta(hours=1))
             before = now
+            for message in self._taken():
+                number += message == "TransactionEvent"
+                metered = self._metered(power, car.soc, "Trigger")
+                told = self._words.asked_for(message, evse, number, self.clock.stated(), metered, transaction)
+                extra.append(asyncio.create_task(self._report(told)))
             if now < due:
                 continue
             due, number = now + self._meter, number + 1
@@ -227,8 +239,7 @@ class SimulatedStation:
                 telling = asyncio.create_task(self._report(message))
                 await self._answered_or_lost(telling)
         late = not self.connected.is_set()
-        if telling is not None:
-            await telling
+        await asyncio.gather(*extra, *([] if telling is None else [telling]))
         await self._report(
             self._words.ended(
                 evse, number + 1, self.clock.stated(), self._metered(0.0, car.soc), transaction, late
@@ -265,10 +276,35 @@ class SimulatedStation:
         self.followed.append((now, asked, power))
         return power
 
-    def _metered(self, power: float, soc: float) -> list[Any]:
+    def _metered(self, power: float, soc: float, why: str = "Sample.Periodic") -> list[Any]:
         return self._words.metered(
-            self.clock.stated(), power_kw=power, drawn_kwh=self.drawn_kwh, fed_kwh=self.fed_kwh, soc=soc
-        )
+            self.clock.stated(), power_kw=power, drawn_kwh=self.drawn_kwh, fed_kwh=self.fed_kwh, soc=soc,
+            why=why,
+        )  # fmt: skip
+
+    def hears(self, frame: str) -> bool:
+        """Whether it takes any notice of a frame."""
+        return Fault.SILENT not in self.setup.faults or '"SetChargingProfile"' not in frame
+
+    def take_trigger(self, message: str, evse: int | None) -> str:
+        """What it answers to TriggerMessage: a reading of the car that is there follows."""
+        if Fault.REFUSING in self.setup.faults:
+            return "Rejected"
+        known = message == "MeterValues" or (message == "TransactionEvent" and not self._words.old)
+        if Fault.UNASKED in self.setup.faults or not known:
+            return "NotImplemented"
+        if self.transaction is None or evse not in (None, 0, self.at.plug.evse):
+            return "Rejected"
+        self.asked_for.append(message)
+        self._unsent.append(message)
+        self._asked.set()
+        return "Accepted"
+
+    def _taken(self) -> list[str]:
+        """What was asked for and not sent yet; then sent."""
+        self._asked.clear()
+        found, self._unsent = self._unsent, []
+        return found
 
     async def take_profile(self, evse: int, profile: Mapping[str, Any]) -> str:
         """What it answers to SetChargingProfile."""
@@ -295,66 +331,4 @@ def _needs(visit: Visit) -> dict[str, float]:
         "room_kwh": car.capacity_kwh - car.energy_kwh,
         "wanted_kwh": max(0.0, visit.target_kwh - car.energy_kwh),
         "target_percent": 100.0 * min(1.0, visit.target_kwh / car.capacity_kwh),
-    }  # fmt: skip
-
-
-def _point_class(version: Version) -> Any:
-    """The `ocpp` package's charge point of a version, with what a central system may ask of it."""
-    package = importlib.import_module(_MODULES[version])
-    result = package.call_result
-    fields = {"PeriodsPerSchedule": str(_PERIODS), "ProfileStackLevel": "9", "RateUnit": "W,A"}
-
-    class Point(package.ChargePoint):  # type: ignore[misc, name-defined]
-        def __init__(self, owner: SimulatedStation, socket: Any) -> None:
-            super().__init__(owner.at.plug.station_id, socket, response_timeout=10)
-            self._owner = owner
-
-        async def route_message(self, raw_msg: str) -> None:
-            if Fault.SILENT not in self._owner.setup.faults or '"SetChargingProfile"' not in raw_msg:
-                await super().route_message(raw_msg)
-
-        @on("SetChargingProfile")  # type: ignore[untyped-decorator]
-        async def on_set_charging_profile(self, **payload: Any) -> Any:
-            evse = int(payload["connector_id" if "connector_id" in payload else "evse_id"])
-            profile = payload.get("charging_profile") or payload["cs_charging_profiles"]
-            return result.SetChargingProfile(status=await self._owner.take_profile(evse, profile))
-
-        @on("GetVariables")  # type: ignore[untyped-decorator]
-        def on_get_variables(self, get_variable_data: list[Any], **_: Any) -> Any:
-            return result.GetVariables(
-                get_variable_result=[_variable(one, fields) for one in get_variable_data]
-            )
-
-        @on("GetConfiguration")  # type: ignore[untyped-decorator]
-        def on_get_configuration(self, **_: Any) -> Any:
-            values = {"ChargingScheduleMaxPeriods": str(_PERIODS), "ChargeProfileMaxStackLevel": "9"}
-            keys = [{"key": key, "readonly": True, "value": value} for key, value in values.items()]
-            return result.GetConfiguration(configuration_key=keys, unknown_key=[])
-
-        @on("SetVariables")  # type: ignore[untyped-decorator]
-        def on_set_variables(self, set_variable_data: list[Any], **_: Any) -> Any:
-            owner = self._owner
-            return result.SetVariables(
-                set_variable_result=[
-                    {
-                        "component": one["component"], "variable": one["variable"],
-                        "attributeStatus": owner.set_value(one["variable"]["name"], one["attribute_value"]),
-                    }
-                    for one in set_variable_data
-                ]
-            )  # fmt: skip
-
-        @on("ChangeConfiguration")  # type: ignore[untyped-decorator]
-        def on_change_configuration(self, key: str, value: str) -> Any:
-            return result.ChangeConfiguration(status=self._owner.set_value(key, value))
-
-    return Point
-
-
-def _variable(asked: Mapping[str, Any], stated: Mapping[str, str]) -> dict[str, Any]:
-    value = stated.get(asked["variable"]["name"])
-    known = {} if value is None else {"attributeValue": value}
-    return {
-        "component": asked["component"], "variable": asked["variable"], **known,
-        "attributeStatus": "UnknownVariable" if value is None else "Accepted",
     }  # fmt: skip

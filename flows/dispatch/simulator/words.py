@@ -62,6 +62,16 @@ class Words:
             )
         return self._event("Updated", number, at, metered, transaction, evse, None, "MeterValuePeriodic")
 
+    def asked_for(
+        self, message: str, evse: int, number: int, at: str, metered: list[Any], transaction: str
+    ) -> Any:
+        """A reading that was asked for: MeterValues, or (2.x) TransactionEvent."""
+        if message == "TransactionEvent":
+            return self._event("Updated", number, at, metered, transaction, evse, None, "Trigger")
+        if self.old:
+            return self.updated(evse, number, at, metered, transaction)
+        return self._call.MeterValues(evse_id=evse, meter_value=metered)
+
     def ended(
         self, evse: int, number: int, at: str, metered: list[Any], transaction: str, offline: bool
     ) -> Any:
@@ -89,21 +99,24 @@ class Words:
             },
         )  # fmt: skip
 
-    def metered(self, at: str, *, power_kw: float, drawn_kwh: float, fed_kwh: float, soc: float) -> list[Any]:
-        """A meter's values at a moment."""
+    def metered(
+        self, at: str, *, power_kw: float, drawn_kwh: float, fed_kwh: float, soc: float, why: str
+    ) -> list[Any]:
+        """A meter's values at a moment, and why they were read."""
         fields = {
             "Power.Active.Import": (max(power_kw, 0.0) * 1e3, "W"),
             "Power.Active.Export": (max(-power_kw, 0.0) * 1e3, "W"),
             "Energy.Active.Import.Register": (drawn_kwh * 1e3, "Wh"),
             "Energy.Active.Export.Register": (fed_kwh * 1e3, "Wh"), "SoC": (soc * 100.0, "Percent"),
         }  # fmt: skip
-        samples = [self._sample(name, round(value, 3), unit) for name, (value, unit) in fields.items()]
+        samples = [self._sample(name, round(value, 3), unit, why) for name, (value, unit) in fields.items()]
         return [{"timestamp": at, "sampledValue": samples}]
 
-    def _sample(self, measurand: str, value: float, unit: str) -> dict[str, Any]:
+    def _sample(self, measurand: str, value: float, unit: str, why: str) -> dict[str, Any]:
+        fields = {"measurand": measurand, "context": why}
         if self.old:
-            return {"value": str(value), "measurand": measurand, "unit": unit}
-        return {"value": value, "measurand": measurand, "unitOfMeasure": {"unit": unit}}
+            return {"value": str(value), **fields, "unit": unit}
+        return {"value": value, **fields, "unitOfMeasure": {"unit": unit}}
 
     def _event(
         self, kind: str, number: int, at: str, metered: list[Any], transaction: str, evse: int,
