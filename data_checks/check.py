@@ -88,8 +88,11 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         wrong_units = list(
             units.implausible_units(rows, declared, owners, context)
         )  # of the values as they came
+        if dataset == "sessions":
+            for cell in sessions.impossible_bands(rows):
+                emptied.take(cell)
         if dataset in ("telemetry", "sessions"):
-            for cell in impossible(rows, declared):
+            for cell in impossible(emptied.rows, declared):
                 emptied.take(cell)
         if dataset == "sessions":
             emptied.take(sessions.metered_beyond(emptied.rows, packs))

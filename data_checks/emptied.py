@@ -1,4 +1,7 @@
-"""Cells that are emptied while their row stays: a column that may be empty is wrong, the others are not."""
+"""Cells that are emptied while their row stays: a column that may be empty is wrong, the others are not.
+
+Where nothing in a cell's place would say more than is known, it takes a value that permits less instead.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,12 +21,17 @@ _EMPTIED = re.compile(r"(.*): emptied in (\d+) rows from (.*) UTC on")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CellFinding:
-    """A rule applied to every cell of a column that may be empty; those at `positions` broke it."""
+    """A rule applied to every cell of a column that may be empty; those at `positions` broke it.
+
+    instead: what those cells hold then; done: what that comes to, in words.
+    """
 
     rule: str
     column: str
     reason: str
     positions: Positions
+    instead: float = np.nan
+    done: str = "emptied"
 
 
 class Emptied:
@@ -39,7 +47,7 @@ class Emptied:
         self._all.append(finding)
         if finding.positions.size:
             values = self.rows[finding.column].to_numpy(dtype="float64", copy=True)
-            values[finding.positions] = np.nan
+            values[finding.positions] = finding.instead
             self.rows = self.rows.assign(**{finding.column: values})
 
     def keep(self, judged: Mask) -> None:
@@ -68,12 +76,12 @@ class Emptied:
         fields: dict[str, list[str]] = {}
         for finding in findings:
             if finding.positions.size:
-                fields.setdefault(EVERYTHING, []).append(f"{finding.reason}: emptied")
+                fields.setdefault(EVERYTHING, []).append(f"{finding.reason}: {finding.done}")
             times = self.rows[self._time].iloc[finding.positions]
             whose = np.array([*owners.names, ""])[owners.codes[finding.positions]]
             for name, own in times.groupby(whose):
                 fields.setdefault(str(name), []).append(
-                    _words(finding.reason, len(own), f"{own.min():{_TIME}}")
+                    _words(finding.reason, finding.done, len(own), f"{own.min():{_TIME}}")
                 )
         return fields
 
@@ -87,11 +95,11 @@ def reported_together(reasons: Iterable[str]) -> list[str]:
             emptied[found[1]] = (rows + int(found[2]), min(since, found[3]))
         else:
             plain[reason] = None
-    return [*plain, *(_words(reason, rows, since) for reason, (rows, since) in emptied.items())]
+    return [*plain, *(_words(reason, "emptied", rows, since) for reason, (rows, since) in emptied.items())]
 
 
-def _words(reason: str, rows: int, since: str) -> str:
-    return f"{reason}: emptied in {rows} rows from {since} UTC on"
+def _words(reason: str, done: str, rows: int, since: str) -> str:
+    return f"{reason}: {done} in {rows} rows from {since} UTC on"
 
 
 def impossible(frame: pd.DataFrame, contract: TableContract) -> Iterator[CellFinding]:

@@ -1,5 +1,6 @@
 """Written checks of sessions: a car is plugged in at one place at a time, and what is asked can be done."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,23 @@ def endless(frame: pd.DataFrame) -> RowFinding:
         reason=f"departure_utc is more than {LONGEST_SESSION.days} days after arrival_utc",
         positions=np.flatnonzero((session > LONGEST_SESSION).to_numpy()),
     )
+
+
+def impossible_bands(frame: pd.DataFrame) -> Iterator[CellFinding]:
+    """Find bounds of a V2X band that cannot be, as of one in per cent.
+
+    Without a band all could be fed back: so nothing is.
+    """
+    for column, closed in (("v2x_min_soc", 1.0), ("v2x_max_soc", 0.0)):
+        values = frame[column].to_numpy(dtype="float64", na_value=np.nan)
+        yield CellFinding(
+            rule="v2x_band",
+            column=column,
+            reason=f"{column} is outside 0 to 1 (is it in per cent?), so that the V2X band is not known",
+            positions=np.flatnonzero(~np.isnan(values) & ~((values >= 0.0) & (values <= 1.0))),
+            instead=closed,
+            done="nothing is fed back",
+        )
 
 
 def metered_beyond(frame: pd.DataFrame, packs: Packs) -> CellFinding:

@@ -244,7 +244,8 @@ def chargers(
         list[str] | None,
         typer.Option(
             "--fault", metavar="STATION=FAULT",
-            help="late, silent, refusing, clock-off, reconnecting, duplicate, disobeying, greedy, broken or unasked.",
+            help="late, silent, refusing, clock-off, reconnecting, duplicate, disobeying, greedy, broken, "
+            "unasked.",
         ),
     ] = None,
     meter_s: Annotated[float, typer.Option("--meter", min=1.0, help="Seconds between meter values.")] = 60.0,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from flows.dispatch.plan_file import PlanFile
     from flows.workspace import Workspace
 
+_NOW = timedelta(minutes=15)
+"""A moment further away is another than now."""
 _SINCE = timedelta(days=14)
 """Sessions that were not updated for so long do not run any more."""
 WaitOption = Annotated[
@@ -54,6 +56,9 @@ def push(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Send no profile; show what would be sent.")
     ] = False,
+    rehearsal: Annotated[
+        bool, typer.Option("--rehearsal", help="Send what was in force at --as-of, though it is not now.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
@@ -69,6 +74,7 @@ def push(
 
     Example: v2g ocpi push --workspace depot --dry-run
     """
+    from flows import clock
     from flows.console import counting, show_tables
     from flows.dispatch.ocpi.config import FILE_NAME, load_config
     from flows.dispatch.ocpi.match import matched
@@ -76,6 +82,11 @@ def push(
     from flows.dispatch.ocpi.push import push as push_all
 
     call = Call.of(ctx, workspace, as_json, as_of)
+    if not (dry_run or rehearsal) and abs(clock.now() - call.as_of) > _NOW:
+        raise UsageError(
+            f"the plan of {call.as_of:%Y-%m-%d %H:%M} UTC is not what cars are to do now: nothing is sent",
+            hint="--dry-run shows it; --rehearsal sends it all the same.",
+        )
     opened = call.open()
     config = load_config(opened.root / FILE_NAME)
     plans = _plans(opened, call.as_of)

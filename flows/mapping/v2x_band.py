@@ -42,7 +42,7 @@ def within_band(session: Session, band: Band, car: Car) -> Session:
 def _outside(session: Session, band: Band, car: Car) -> bool:
     """Whether nothing is fed back in a session for its band."""
     most = max(session.arrival_soc, min(session.departure_soc, car.soc_max))
-    return max(band[0], car.soc_min) > min(band[1], car.soc_max) or most > band[1] + _CLOSE
+    return max(band[0], car.soc_min) >= min(band[1], car.soc_max) or most > band[1] + _CLOSE
 
 
 def kept(sessions: Iterable[Session], bands: Mapping[str, Band], cars: Iterable[Car]) -> tuple[Session, ...]:
@@ -58,12 +58,19 @@ def band_notes(problem: DayProblem, bands: Mapping[str, Band]) -> list[str]:
     """Notes on sessions of a problem that feed nothing back, as what they come or leave with is above it."""
     able = {car.battery_id: car for car in problem.cars if car.discharge_limit_kw > 0.0}
     return [
-        f"{one.battery_id} feeds nothing back in session {one.session_id}: it comes with "
-        f"{one.arrival_soc:.0%} and is promised {one.departure_soc:.0%}, its V2X band is "
-        f"{bands[one.session_id][0]:.0%} to {bands[one.session_id][1]:.0%}"
+        f"{one.battery_id} feeds nothing back in session {one.session_id}: {_why(one, bands[one.session_id])}"
         for one in problem.sessions
         if one.session_id in bands
         and one.battery_id in able
         and one.discharge_limit_kw == 0.0
         and _outside(one, bands[one.session_id], able[one.battery_id])
     ]
+
+
+def _why(session: Session, band: Band) -> str:
+    if band[0] >= band[1]:
+        return "its V2X band is empty, or was not to be read (v2g check names it)"
+    return (
+        f"it comes with {session.arrival_soc:.0%} and is promised {session.departure_soc:.0%}, "
+        f"its V2X band is {band[0]:.0%} to {band[1]:.0%}"
+    )

@@ -46,6 +46,8 @@ from tests.flows.depots import (
 
 NIGHT = 56
 METER_S = 300.0
+BEHIND_KW = 6.0
+"""Of a feeder, a car: more than any plan here, less than a plug."""
 FAULTY = {
     3: Fault.REFUSING, 9: Fault.SILENT, 15: Fault.DISOBEYING, 18: Fault.GREEDY, 21: Fault.LATE,
     27: Fault.RECONNECTING, 33: Fault.DUPLICATE, 52: Fault.DUPLICATE, 55: Fault.LATE, 58: Fault.GREEDY,
@@ -97,11 +99,19 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait(30)
 
 
+def behind_one(plan: PlanFile) -> PlanFile:
+    """A plan behind one feeder that its cars, if they all did as they liked, would overload: meters are asked
+    for."""
+    return at_site(plan, BEHIND_KW * len(plan.plugs))
+
+
 async def fleet(root: Path, count: int) -> None:
     """Memory, and a plan for all of them."""
     chance, now = random.Random(1), datetime.now(UTC)  # noqa: S311
     numbers = range(1, count + 1)
-    plan = made_plan({n: powers(chance, feeds=True) for n in numbers}, as_of=now, first=slot_of(now))
+    plan = behind_one(
+        made_plan({n: powers(chance, feeds=True) for n in numbers}, as_of=now, first=slot_of(now))
+    )
     folders(root, plan)
     write_config(root, numbers)
     port = free_port()
@@ -122,10 +132,10 @@ async def fleet(root: Path, count: int) -> None:
         await until(lambda: all(len(one.set_profiles) >= 2 for one in stations), 300)
         await asyncio.sleep(5.0)
         full = memory_mb(process)
-        newer = made_plan(
+        newer = behind_one(made_plan(
             {n: powers(chance, feeds=True) for n in numbers}, plan_id="p2", as_of=now + timedelta(minutes=1),
             first=slot_of(now),
-        )  # fmt: skip
+        ))  # fmt: skip
         before = [len(one.set_profiles) for one in stations]
         began = time.monotonic()
         write_plan(root / "exports", newer)
@@ -135,7 +145,8 @@ async def fleet(root: Path, count: int) -> None:
         took = time.monotonic() - began
         print(
             f"{count} stations: {alone:.0f} MB alone (its plan read), {full:.0f} MB connected, "
-            f"{memory_mb(process):.0f} MB after a new plan, which the last station had after {took:.1f} s",
+            f"{memory_mb(process):.0f} MB after a new plan, which the last station had after {took:.1f} s; "
+            f"{sum(len(one.asked_for) for one in stations)} readings were asked for",
             flush=True,
         )
     finally:
@@ -148,7 +159,9 @@ async def plug_in(root: Path, count: int) -> None:
     """From plug-in to profile, cars coming within ten seconds."""
     chance, now = random.Random(2), datetime.now(UTC)  # noqa: S311
     numbers = range(1, count + 1)
-    plan = made_plan({n: powers(chance, feeds=True) for n in numbers}, as_of=now, first=slot_of(now))
+    plan = behind_one(
+        made_plan({n: powers(chance, feeds=True) for n in numbers}, as_of=now, first=slot_of(now))
+    )
     folders(root, plan)
     write_config(root, numbers)
     port = free_port()

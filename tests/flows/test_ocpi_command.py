@@ -23,6 +23,7 @@ from tests.flows.conftest import AS_OF, DAY, begun, copied
 
 CAME = datetime(2024, 3, 20, 16, tzinfo=UTC)
 NOW = "2024-03-20T16:20Z"
+THEN = ("--as-of", NOW, "--rehearsal")
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -73,7 +74,7 @@ def run(depot: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def test_the_plan_in_force_goes_to_the_session_of_its_car(
     run: Run, system: CentralSystem, depot: Workspace
 ) -> None:
-    code, out, err = run("push", "--as-of", NOW, "--json")
+    code, out, err = run("push", *THEN, "--json")
     payload = json.loads(out)
     assert code == 0, payload
     (row,) = payload["sessions"]
@@ -115,13 +116,23 @@ def test_a_dry_run_with_a_file_asks_nobody(
 @pytest.mark.parametrize("kind", ["rejected by station", "silent", "refused"])
 def test_a_profile_that_was_not_taken_is_no_success(run: Run, system: CentralSystem, kind: str) -> None:
     system.kinds["one"] = kind
-    code, out, _ = run("push", "--as-of", NOW, "--json")
+    code, out, _ = run("push", *THEN, "--json")
     assert code == 3
     assert json.loads(out)["sessions"][0]["reason"]
 
 
+def test_a_plan_of_another_time_is_not_sent_but_in_a_rehearsal(run: Run, system: CentralSystem) -> None:
+    for then in (NOW, "2099-01-01T12:00Z"):
+        code, _, err = run("push", "--as-of", then)
+        assert (code, "is not what cars are to do now: nothing is sent" in re.sub(r"[│\s]+", " ", err)) == (
+            2,
+            True,
+        )
+    assert (system.calls, system.profiles) == ([], {})
+
+
 def test_a_profile_is_looked_at_and_taken_back(run: Run, system: CentralSystem) -> None:
-    assert run("push", "--as-of", NOW)[0] == 0
+    assert run("push", *THEN)[0] == 0
     code, out, _ = run("active", "one", "--json")
     told: dict[str, Any] = json.loads(out)
     assert (code, told["status"]) == (0, "accepted")
@@ -132,18 +143,18 @@ def test_a_profile_is_looked_at_and_taken_back(run: Run, system: CentralSystem) 
 
 
 def test_what_is_missing_is_named(run: Run, system: CentralSystem, depot: Workspace) -> None:
-    code, _, err = run("push", "--as-of", "2024-03-29T16:20Z")
+    code, _, err = run("push", "--as-of", "2024-03-29T16:20Z", "--rehearsal")
     assert (code, "no plan" in err) == (5, True)
     system.modules = []
-    code, _, err = run("push", "--as-of", NOW)
+    code, _, err = run("push", *THEN)
     assert (code, "no sessions (SENDER)" in err) == (2, True)
     (depot.root / FILE_NAME).unlink()
-    code, _, err = run("push", "--as-of", NOW)
+    code, _, err = run("push", *THEN)
     assert (code, "ocpi.toml" in err) == (2, True)
 
 
 def test_a_central_system_that_is_down_is_to_be_tried_again(run: Run, depot: Workspace) -> None:
     file = depot.root / FILE_NAME
     file.write_text(file.read_text().replace("http://127.0.0.1:", "http://127.0.0.1:1/not-"))
-    code, _, err = run("push", "--as-of", NOW)
+    code, _, err = run("push", *THEN)
     assert (code, "asked 4 times" in err) == (75, True)

@@ -119,3 +119,27 @@ def test_a_charger_that_feeds_nothing_back_is_not_said_to_be_a_band(
     asked = day([0.1] * 4, list(cars), list(kept((one,), {one.session_id: band}, cars)))
     notes = band_notes(asked, {one.session_id: band})
     assert [f"its V2X band is {band[0]:.0%} to {band[1]:.0%}" in note for note in notes] == [True] * said
+
+
+@pytest.mark.parametrize(("low", "high"), [(45.0, None), (0.2, 80.0), (None, 82.0), (-0.1, 0.8)])
+def test_a_band_that_cannot_be_feeds_nothing_back_and_is_named(
+    depot: Workspace, low: float | None, high: float | None
+) -> None:
+    with_band(depot, "s2", low, high)
+    planned(depot)
+    assert fed_back(depot, "s2").empty
+    assert followed(depot, "out_plan_departure")["missing_kwh"].max() < 1e-6
+    checks = depot.warehouse.read("out_check", where={"dataset": "sessions"})
+    mine = checks[(checks["rule"] == "v2x_band") & (checks["scope"] == "car-1")]
+    assert len(mine) == 1
+    assert "is it in per cent?" in mine["message"].iloc[0]
+    assert "nothing is fed back in 1 rows" in mine["message"].iloc[0]
+
+
+def test_a_band_of_no_width_is_told_as_such() -> None:
+    cars, one = (car(soc_min=0.1, soc_max=1.0),), session_of("A", 0, 4, 0.5, 0.7)
+    bands = {one.session_id: (1.0, 1.0)}
+    (closed,) = kept((one,), bands, cars)
+    assert closed.discharge_limit_kw == 0.0
+    (note,) = band_notes(day([0.1] * 4, list(cars), [closed]), bands)
+    assert "its V2X band is empty, or was not to be read" in note

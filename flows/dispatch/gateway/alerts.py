@@ -25,6 +25,7 @@ class Kind(StrEnum):
     ODD_FRAME = "odd frame"
     PROFILE_REJECTED = "profile rejected"
     NO_PROFILE = "no profile"
+    NOT_LEARNT = "limits not told"
     METER_NOT_SET = "meter not set"
     NOT_READ = "not read when asked"
     SILENT = "silent"

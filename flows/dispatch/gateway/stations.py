@@ -47,6 +47,7 @@ _VARIABLES = (
     ("SmartChargingCtrlr", "PeriodsPerSchedule"), ("SmartChargingCtrlr", "ProfileStackLevel"),
     ("SmartChargingCtrlr", "RateUnit"), ("V2XChargingCtrlr", "SupportedOperationModes"),
 )  # fmt: skip
+_UNKNOWN = ("UnknownComponent", "UnknownVariable", "NotSupportedAttributeType")
 _UNITS = {"Current": "A", "Power": "W", "A": "A", "W": "W"}
 
 
@@ -312,32 +313,49 @@ class Connected:
             guard.deaf.add(number)
 
     async def _learn(self) -> None:
-        """Ask what it takes; what it does not say stays unknown."""
+        """Ask what it takes; what it does not say stays unknown, and what it refuses to say is told."""
+        refused: list[str] = []
         try:
             if self.version == "1.6":
                 answer = await self._link.call("GetConfiguration", {"key": _KEYS})
-                stated = {
-                    str(one.get("key")): str(one.get("value", ""))
-                    for one in answer.get("configurationKey", ())
-                }
+                stated = _stated(answer.get("configurationKey", ()), refused)
             else:
                 data = [
                     {"component": {"name": part}, "variable": {"name": name}} for part, name in _VARIABLES
                 ]
                 answer = await self._link.call("GetVariables", {"getVariableData": data})
-                stated = {
-                    str(one["variable"]["name"]): str(one.get("attributeValue", ""))
-                    for one in answer.get("getVariableResult", ())
-                    if one.get("attributeStatus") == "Accepted"
-                }
-        except (RefusedError, KeyError, TypeError, AttributeError):
-            return
+                stated = _stated(answer.get("getVariableResult", ()), refused)
+        except RefusedError as error:
+            stated, refused = {}, [str(error)]
         except TimeoutError:
             self._desk.alerts.report(
                 Kind.SILENT, self.name, "does not say what it takes: the usual is assumed"
             )
             return
+        if refused:
+            why = f"does not say all of what it takes: {'; '.join(refused)}; the usual is assumed"
+            self._desk.alerts.report(Kind.NOT_LEARNT, self.name, why)
         self.station = station_of(self.version, stated)
+
+
+def _stated(rows: object, refused: list[str]) -> dict[str, str]:
+    """Values by name of what a station answers (keys of 1.6, variables of 2.x); what it refuses, or says in a
+    way that cannot be read, is added to `refused`. What it does not know is left out."""
+    found: dict[str, str] = {}
+    if not isinstance(rows, list | tuple):
+        refused.append("an answer that cannot be read")
+        return found
+    for row in rows:
+        match row:
+            case {"key": str(name)}:
+                found[name] = str(row.get("value", ""))
+            case {"variable": {"name": str(name)}, "attributeStatus": "Accepted"}:
+                found[name] = str(row.get("attributeValue", ""))
+            case {"variable": {"name": str(name)}, "attributeStatus": str(status)}:
+                refused += [] if status in _UNKNOWN else [f"{name[:50]}: {status[:40]}"]
+            case _:
+                refused.append("an answer that cannot be read")
+    return found
 
 
 def station_of(version: Version, stated: Mapping[str, str]) -> Station:
