@@ -244,3 +244,25 @@ def test_cars_of_nearly_the_same_slack_do_not_take_turns_and_nobody_goes_before_
     first = [order for order in orders[:-2] if sum(order) > 4.5]
     assert len(set(first)) == 1, "for the first hour one of them was held back, and no other"
     assert orders[-1] == first[0][::-1] or (orders[-1][0] > orders[-1][1]) != (first[0][0] > first[0][1])
+
+
+def test_who_is_held_back_is_told_what_binds_at_the_moment_that_binds(tmp_path: Path) -> None:
+    """The second car is held back a minute before its next quarter-hour; until then there is room."""
+    depot = Depot(tmp_path, at_site(made_plan({1: [2.0] * 4, 2: [2.0, 9.0, 9.0, 9.0]}), 16.0))
+    depot.begin()
+    depot.draws[1] = 11.0
+    depot.minutes(14)
+    assert depot.stated("curtailed") == []
+    depot.minutes(1)
+    (one,) = depot.stated("curtailed")
+    assert one["battery_id"] == "CAR2"
+    assert one["problem"].startswith(
+        "may draw 5.0 of 9.0 kW planned: site depot would draw 4.0 kW too much (DEPOT-1 does not follow)"
+    )
+
+
+def test_an_excess_that_is_less_than_a_tenth_of_a_kilowatt_is_not_told_as_none(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 4, 2: [6.0] * 4}), 9.97))
+    depot.begin()
+    (one,) = depot.stated("curtailed")
+    assert "would draw 0.1 kW too much" in one["problem"]

@@ -14,6 +14,7 @@ from ocpp.messages import get_validator
 from flows.dispatch.gateway.config import load_config
 from flows.dispatch.gateway.link import RefusedError
 from flows.dispatch.gateway.meters import set_meters
+from flows.dispatch.gateway.stations import Connected
 from flows.dispatch.simulator.fleet import stations_of
 from flows.dispatch.simulator.station import Fault, Setup, SimulatedStation
 from flows.dispatch.station import Version
@@ -22,6 +23,7 @@ from tests.flows.depots import (
     PASSWORD,
     START,
     folders,
+    made_desk,
     made_plan,
     serving,
     station,
@@ -184,3 +186,44 @@ def test_the_interval_is_read_from_the_file_or_refused(tmp_path: Path) -> None:
         file.write_text(text.replace("interval_s = 30", wrong))
         with pytest.raises(UsageError, match="meters"):
             load_config(file)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("answers", "why", "periods"),
+    [
+        (None, "NotImplemented", None), ("Rejected", "PeriodsPerSchedule: Rejected", None),
+        ("UnknownVariable", None, None), ("odd", "an answer that cannot be read", 12),
+    ],
+)  # fmt: skip
+def test_what_a_station_does_not_say_of_itself_is_told_and_costs_nothing_else(
+    tmp_path: Path, version: Version, answers: str | None, why: str | None, periods: int | None
+) -> None:
+    """answers: to what it takes; None: with an error; odd: one that cannot be read next to one that can."""
+    if version == "1.6" and answers in ("Rejected", "UnknownVariable"):
+        answers, why = "unknown", None
+
+    class Link:
+        async def call(self, _: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+            if answers is None:
+                raise RefusedError("NotImplemented: no")
+            if version == "1.6":
+                good = [{"key": "ChargingScheduleMaxPeriods", "readonly": True, "value": "12"}]
+                return {"configurationKey": [7, *good] if answers == "odd" else [], "unknownKey": ["x"]}
+            asked = payload["getVariableData"]
+            if answers == "odd":
+                return {
+                    "getVariableResult": [
+                        {},
+                        {**asked[0], "attributeStatus": "Accepted", "attributeValue": "12"},
+                    ]
+                }
+            return {"getVariableResult": [{**one, "attributeStatus": answers} for one in asked]}
+
+    folders(tmp_path)
+    desk = made_desk(tmp_path, [1], lambda: START)
+    one = Connected(desk, station(1), version, Link())  # type: ignore[arg-type]
+    asyncio.run(one._learn())
+    told = [alert["problem"] for alert in desk.alerts.newest if alert["kind"] == "limits not told"]
+    assert [why in problem for problem in told if why] == [True] * (why is not None)
+    assert one.station.most_periods == periods

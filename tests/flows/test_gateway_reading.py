@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.dispatch.gateway import STATE_FOLDER
+from flows.dispatch.gateway.following import followed
 from flows.dispatch.gateway.server import Gateway
 from flows.dispatch.simulator.fleet import drive, stations_of
 from flows.dispatch.simulator.station import Fault, Setup, SimulatedStation
@@ -22,6 +25,7 @@ from tests.flows.depots import (
     folders,
     kinds,
     made_plan,
+    rows_of,
     serving,
     station,
     until,
@@ -115,3 +119,37 @@ def test_a_station_that_has_no_meter_values_is_asked_for_its_transaction(tmp_pat
             assert "not read when asked" not in kinds(gateway)
 
     asyncio.run(day())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_readings_that_were_asked_for_leave_energies_and_figures_as_they_were(
+    tmp_path: Path, version: Version
+) -> None:
+    """What was asked and done by quarter-hour, with a meter interval of 300 s, and readings in between."""
+    powers = [8.0, 0.0, 5.0, 4.0]
+
+    async def day(root: Path, limit_kw: float) -> SimulatedStation:
+        plan = at_site(made_plan({1: powers}), limit_kw)
+        folders(root, plan)
+        async with serving(root, [1], speed=300.0, meter_interval_s=300) as (_, url):
+            setup = Setup(url=url, password=PASSWORD, speed=300.0, meter_s=300.0, version=version)
+            (one,) = stations_of(plan, {station(1): setup}, START)
+            await asyncio.wait_for(drive([one]), 60)
+            return one
+
+    for limit_kw, asks in ((10.0, True), (20.0, False)):
+        root = tmp_path / str(asks)
+        one = asyncio.run(day(root, limit_kw))
+        assert bool(one.asked_for) == asks
+        rows = [row for row in followed(root / STATE_FOLDER, "2026-06-16") if row["asked_s"] == 900.0]
+        assert len(rows) >= 2
+        for row in rows:
+            assert row["done_kwh"] == pytest.approx(row["asked_kwh"], abs=0.4)
+        metered = rows_of(root, "metering")
+        begins = [row["interval_start_utc"] for row in metered]
+        assert len(set(begins)) == len(begins), "a quarter-hour is told once"
+        every = sum(float(row["import_kwh"]) for row in metered)
+        if asks or version != "1.6":  # 1.6 tells no register of what is fed back as a car comes
+            assert every == pytest.approx(one.drawn_kwh, abs=2e-3)
+        times = [datetime.fromisoformat(row["time_utc"]) for row in rows_of(root, "soc_power")]
+        assert all(later - at >= timedelta(seconds=59) for at, later in pairwise(times))
