@@ -257,11 +257,13 @@ def chargers(
     """Be the charge points of a plan, each with its cars, until the last has left; tell what came of it.
 
     Passwords are those of gateway.toml. Cars are batteries that do what their profiles say, from the plan's
-    charge on; a station takes its time from the gateway. Exit 3 when a car left with less than was promised.
+    charge on; a station takes its time from the gateway. Exit 3 when a car left with less than was promised,
+    or a station never was connected.
 
     Example: v2g simulate chargers exports/dispatch_2026-06-16_DE-LU.json --fault DEPOT-1=refusing
     """
-    from flows.console import show_tables
+    from flows import clock
+    from flows.console import make_console, show_tables
     from flows.dispatch.gateway.config import FILE_NAME, load_config
     from flows.dispatch.plan_file import plan_of
     from flows.dispatch.simulator.fleet import drive, faults_of, stations_of, what_came
@@ -275,21 +277,33 @@ def chargers(
         raise UsageError(f"{plan} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(str(error)) from error
-    names = sorted({one.plug.station_id for one in read.plugs} & passwords.keys())
+    planned = {one.plug.station_id for one in read.plugs}
+    names, now = sorted(planned & passwords.keys()), call.as_of if call.as_of_given else clock.now()
+    if not names:
+        raise UsageError(f"{plan} plans no station that has a password in {FILE_NAME}")
+    if all(one.departure <= now for one in read.stays):
+        raise UsageError(
+            f"no session of {plan} is still to come at {now:%Y-%m-%d %H:%M} UTC: none would be simulated",
+            hint="--as-of MOMENT rehearses a plan from then on, with the gateway of the same --as-of.",
+        )
+    tell = make_console(stderr=True).print
+    for name in sorted(planned - passwords.keys()):
+        tell(f"{name} has no password in {FILE_NAME}: it is not simulated", soft_wrap=True, markup=False)
     if strange := sorted(faults.keys() - set(names)):
         raise UsageError(f"no station {', '.join(strange)}", hint=f"There are {', '.join(names[:20])}.")
     setups = {
         name: Setup(
             url=url, password=passwords[name], version="1.6" if place < old else version.value, speed=speed,
             meter_s=meter_s, faults=faults.get(name, frozenset()),
+            unheard=lambda why: tell(why, soft_wrap=True, markup=False),
         )
         for place, name in enumerate(names)
     }  # fmt: skip
-    stations = stations_of(read, setups, call.as_of if call.as_of_given else datetime.now(UTC))
+    stations = stations_of(read, setups, now)
     _until_stopped(drive(stations))
     rows = what_came(stations)
     call.answer({"stations": rows}, lambda out: show_tables(out, {f"{len(rows)} stations": rows}))
-    if any(row["missed"] for row in rows):
+    if any(row["missed"] or row["not_connected"] for row in rows):
         raise typer.Exit(Exit.DEGRADED)
 
 

@@ -6,6 +6,8 @@ import asyncio
 import json
 import math
 from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from ocpp.messages import get_validator
 from flows.dispatch.gateway.meters import ASKED_FOR, ask_reading
 from flows.dispatch.gateway.unread import SOON, Doing, Unread
 from flows.dispatch.station import VERSIONS, Version
+from tests.flows.depots import START, folders, made_desk, made_plan, station
 
 SOON_S = SOON.total_seconds()
 NOW = 1_800_000_000.0
@@ -128,3 +131,27 @@ def test_what_goes_out_is_of_the_schema_and_what_comes_back_is_said(version: Ver
             assert validator.is_valid(json.loads(json.dumps(payload)))
             assert payload["requestedMessage"] == message
             assert payload.get("connectorId", payload.get("evse")) in (2, {"id": 2})
+
+
+def test_a_reading_on_request_is_of_our_time_where_a_clock_is_two_hours_behind(tmp_path: Path) -> None:
+    """What 2.x sends of a session as it happens is moved by the same; of 1.6 all is believed alike."""
+    folders(tmp_path, made_plan({1: [4.0] * 8}))
+    desk = made_desk(tmp_path, [1], lambda: START + timedelta(minutes=1))
+    behind = (START - timedelta(hours=2)).isoformat()
+
+    def metered(wh: float, at: str) -> list[dict[str, Any]]:
+        sample = {"value": wh, "measurand": "Energy.Active.Import.Register", "context": "Trigger"}
+        return [{"timestamp": at, "sampledValue": [sample]}]
+
+    desk.take(station(1), "2.1", "TransactionEvent", {
+        "eventType": "Started", "timestamp": behind, "seqNo": 0, "triggerReason": "Authorized",
+        "transactionInfo": {"transactionId": "t"}, "evse": {"id": 1}, "meterValue": metered(100.0, behind),
+        "idToken": {"idToken": "CAR1", "type": "Local"},
+    })  # fmt: skip
+    came, _ = desk.take(station(1), "2.1", "MeterValues", {"evseId": 1, "meterValue": metered(200.0, behind)})
+    assert came is not None
+    (one,) = desk.book.running
+    now = desk.now_s()
+    assert (one.start, [reading.at for reading in came.readings]) == (now, [now])
+    assert one.metered_kwh == pytest.approx(0.1)
+    assert [alert["kind"] for alert in desk.alerts.newest] == ["clock off"]

@@ -227,7 +227,8 @@ class Book:
             return None
         readings = readings_of(payload.get("meterValue", ()))
         newest = max((one.at for one in readings), default=now)
-        _, skew = _believed(newest, now, live=False)
+        # 2.x tells the rest of a session live, by its own clock's time moved; 1.6 is believed in all of it.
+        _, skew = _believed(newest, now, live="evseId" in payload and _on_request(payload))
         readings = [one for one in _moved(readings, skew) if one.at >= found.start - SKEW_S]
         found.take(readings)
         return Came(transaction=found, skew_s=skew, readings=tuple(readings))
@@ -277,6 +278,15 @@ def _moved(readings: list[Reading], skew_s: float) -> list[Reading]:
         )
         for one in readings
     ]  # fmt: skip
+
+
+def _on_request(payload: Mapping[str, Any]) -> bool:
+    """Whether meter values were read because they were asked for."""
+    return any(
+        sample.get("context") == "Trigger"
+        for group in payload.get("meterValue", ())
+        for sample in group.get("sampledValue", ())
+    )
 
 
 def _start_key(payload: Mapping[str, Any]) -> str:

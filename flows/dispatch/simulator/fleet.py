@@ -55,7 +55,8 @@ async def drive(stations: Sequence[SimulatedStation]) -> None:
 
 
 def what_came(stations: Sequence[SimulatedStation]) -> list[dict[str, Any]]:
-    """A row a station: faults, profiles that it took, energy asked for and metered (kWh), misses by name."""
+    """A row a station: faults, profiles that it took, energy asked for and metered (kWh), misses by name, and
+    why it never was connected, if it was not."""
     rows = []
     for one in stations:
         steps = list(zip(one.followed, one.followed[1:], strict=False))
@@ -66,7 +67,7 @@ def what_came(stations: Sequence[SimulatedStation]) -> list[dict[str, Any]]:
                 "faults": " ".join(sorted(one.setup.faults)), "profiles": len(one.set_profiles),
                 "asked_kwh": sum(before[1] * step for (before, _), step in zip(steps, hours, strict=True)),
                 "metered_kwh": sum(before[2] * step for (before, _), step in zip(steps, hours, strict=True)),
-                "missed": "; ".join(one.missed),
+                "missed": "; ".join(one.missed), "not_connected": one.unheard,
             }
         )  # fmt: skip
     return rows

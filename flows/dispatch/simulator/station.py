@@ -80,7 +80,10 @@ class StationClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What a simulated station is: where it connects (url without its id), how it speaks, what is wrong."""
+    """What a simulated station is: where it connects (url without its id), how it speaks, what is wrong.
+
+    unheard: is told why a station has not been able to connect yet, each reason once.
+    """
 
     url: str
     password: str
@@ -89,6 +92,7 @@ class Setup:
     meter_s: float = 60.0
     faults: frozenset[Fault] = frozenset()
     tls: ssl.SSLContext | None = None
+    unheard: Callable[[str], None] = lambda _: None
 
 
 class SimulatedStation:
@@ -118,7 +122,7 @@ class SimulatedStation:
         self._point: Any = None
         self._line_lost: datetime | None = None
         self.drawn_kwh = self.fed_kwh = 0.0
-        self._first_boot = True
+        self._first_boot, self.unheard = True, "nobody answered yet"
 
     async def run(self) -> None:
         """Connect, and again whenever the line is lost, until the last car has left."""
@@ -136,13 +140,19 @@ class SimulatedStation:
             try:
                 async with self._connect() as socket:
                     await self._talk(socket)
-            except (OSError, WebSocketException, TimeoutError):
-                pass
+            except (OSError, WebSocketException, TimeoutError) as error:
+                self._failed(error)
             if self.connected.is_set():
                 self._line_lost = self.clock.true
                 self.connected.clear()
                 self._lost.set()
             await asyncio.sleep(_BACK_AFTER_S)
+
+    def _failed(self, error: Exception) -> None:
+        why = str(error) or type(error).__name__
+        if self._first_boot and why != self.unheard:
+            self.unheard = why
+            self.setup.unheard(f"{self.at.plug.station_id} is not connected to {self.setup.url}: {why}")
 
     def _connect(self) -> Any:
         name = self.at.plug.station_id
@@ -159,7 +169,7 @@ class SimulatedStation:
             if self._first_boot:
                 booted = await self._point.call(self._words.boot())
                 self.clock.set(booted.current_time)
-                self._first_boot = False
+                self._first_boot, self.unheard = False, ""
             else:
                 beat = await self._point.call(self._words.heartbeat())
                 self.clock.set(beat.current_time)
