@@ -18,7 +18,17 @@ import pytest
 
 from flows.dispatch.rules import check_message
 from flows.dispatch.station import VERSIONS, Station, Version
-from tests.flows.depots import PASSWORD, START, folders, kinds, made_plan, rows_of, serving, station
+from tests.flows.depots import (
+    PASSWORD,
+    START,
+    at_site,
+    folders,
+    kinds,
+    made_plan,
+    rows_of,
+    serving,
+    station,
+)  # fmt: skip
 
 HERE = Path(__file__).parent / "counterparty"
 UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "ECONNREFUSED", "ENETUNREACH", "ECONNRESET")
@@ -51,10 +61,10 @@ def test_a_session_at_a_foreign_station_is_steered_and_reported(
     tmp_path: Path, counterparty: Path, version: Version
 ) -> None:
     async def session() -> tuple[list[dict[str, Any]], set[str]]:
-        plan = made_plan({1: HOUR * 8})
+        plan = at_site(made_plan({1: HOUR * 8}), 10.0)  # less than its plug: its meter is asked for
         folders(tmp_path, plan)
         heard: list[dict[str, Any]] = []
-        async with serving(tmp_path, [1]) as (gateway, url):
+        async with serving(tmp_path, [1], speed=10.0) as (gateway, url):
             departure = (START + timedelta(hours=8)).isoformat().replace("+00:00", "Z")
             node = await asyncio.create_subprocess_exec(
                 "node", str(counterparty), url, station(1), PASSWORD, version, "CAR1", departure,
@@ -70,6 +80,7 @@ def test_a_session_at_a_foreign_station_is_steered_and_reported(
             listening = asyncio.create_task(listen())
             await until_reported(heard, "profile", 2)  # the default, and the session's
             await until_reported(heard, "meter", 4 if version == "1.6" else 1)
+            await until_reported(heard, "trigger", 1)
             await asyncio.sleep(0.5)
             node.stdin.write(b"leave\n")
             await asyncio.wait_for(listening, 20)
@@ -82,6 +93,10 @@ def test_a_session_at_a_foreign_station_is_steered_and_reported(
     assert alerts <= ({"left early"} if version == "2.1" else {"left early", "refuses to discharge"})
     meters = dict(pair for one in heard for pair in one.get("meter", ()))
     assert meters["MeterValueSampleInterval" if version == "1.6" else "TxUpdatedInterval"] == "60"
+    asked = [one["trigger"] for one in heard if "trigger" in one]
+    place = {"connectorId": 1} if version == "1.6" else {"evse": {"id": 1}}
+    assert asked == [{"requestedMessage": "MeterValues", **place}]
+    assert sum(one.get("action") == "MeterValues" for one in heard) == (3 if version == "1.6" else 1)
     profiles = [one["profile"] for one in heard if "profile" in one]
     for profile in profiles:
         assert check_message([2, "1", "SetChargingProfile", profile], Station(version=version)) == []

@@ -11,6 +11,7 @@ const typed = { 1.6: OCPP16, "2.0.1": OCPP20, 2.1: OCPP21 }[version];
 const old = version === "1.6";
 const tell = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 const sent = new Map();
+let running; // 1.6's number of the transaction
 let boot = { told: Date.now(), at: Date.now() };
 const now = () => new Date(boot.told + Date.now() - boot.at).toISOString();
 
@@ -55,19 +56,29 @@ client.handle("ChangeConfiguration", ({ params }) => {
 });
 client.handle("GetConfiguration", ({ params }) => ({ configurationKey: [], unknownKey: params.key ?? [] }));
 
+client.handle("TriggerMessage", ({ params }) => {
+  tell({ trigger: params });
+  const read = values(50, 1000, "Trigger");
+  const payload = old
+    ? { connectorId: params.connectorId, transactionId: running, meterValue: read }
+    : { evseId: params.evse.id, meterValue: read };
+  setImmediate(() => call("MeterValues", payload)); // after the answer
+  return { status: "Accepted" };
+});
+
 async function call(action, params) {
   const answer = await client.call(action, params);
   tell({ action, answer });
   return answer;
 }
 
-const values = (soc, wh) => [{
+const values = (soc, wh, context = "Sample.Periodic") => [{
   timestamp: now(),
   sampledValue: [
     ["SoC", soc, "Percent"], ["Energy.Active.Import.Register", wh, "Wh"], ["Power.Active.Import", 0, "W"],
   ].map(([measurand, value, unit]) => old
-    ? { measurand, value: String(value), unit }
-    : { measurand, value, unitOfMeasure: { unit } }),
+    ? { measurand, value: String(value), unit, context }
+    : { measurand, value, unitOfMeasure: { unit }, context }),
 }];
 
 async function stay(leave) {
@@ -76,6 +87,7 @@ async function stay(leave) {
     const { transactionId } = await call("StartTransaction", {
       connectorId: 1, idTag: token, meterStart: 1000, timestamp: now(),
     });
+    running = transactionId;
     await call("MeterValues", { connectorId: 1, transactionId, meterValue: values(50, 1000) });
     await leave;
     await call("MeterValues", { connectorId: 1, transactionId, meterValue: values(55, 4000) });
