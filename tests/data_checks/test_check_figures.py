@@ -123,6 +123,27 @@ def test_metered_energy_that_nothing_can_take_is_emptied_and_reported(hours, met
     assert strangers.good["energy_kwh"].notna().all()
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "kept"),
+    [
+        (0.2, 0.8, (0.2, 0.8)), (20.0, 80.0, (1.0, 0.0)), (0.2, 80.0, (0.2, 0.0)),
+        (np.nan, 80.0, (np.nan, 0.0)),
+        (20.0, np.nan, (1.0, np.nan)), (np.inf, 0.8, (1.0, 0.8)), (0.0, -0.1, (0.0, 0.0)),
+        (np.nan, np.nan, (np.nan, np.nan)),
+    ],
+)  # fmt: skip
+def test_a_band_that_cannot_be_permits_nothing_and_is_named(low, high, kept):
+    report = check(
+        "sessions", sessions((0, 8), (9, 12)).assign(v2x_min_soc=[low, 0.3], v2x_max_soc=[high, 0.9])
+    )
+    stored = report.good[["v2x_min_soc", "v2x_max_soc"]].astype("float64").to_numpy()
+    np.testing.assert_array_equal(stored, [kept, (0.3, 0.9)])
+    found, wrong = outcome(report, "v2x_band", "*"), not np.array_equal((low, high), kept, equal_nan=True)
+    assert (found["severity"], found["rows_failed"]) == ("warning", int(wrong))
+    if wrong:
+        assert "nothing is fed back in 1 rows" in outcome(report, "v2x_band", "CAR1")["message"]
+
+
 def test_a_session_that_is_wrong_by_itself_overlaps_nothing():
     report = check("sessions", sessions((0, 8), (4, 4 + 24 * 91)))
     assert report.quarantine[["source_row", "rule"]].to_numpy().tolist() == [[2, "stay"]]
