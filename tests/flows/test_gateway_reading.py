@@ -62,14 +62,16 @@ def test_a_limit_is_kept_long_before_the_next_meter_value(tmp_path: Path, versio
     """A meter interval is 9 s of the wall here, and what is asked for comes after 0.25 s."""
     gateway, all_of = asyncio.run(drawing(tmp_path, version, [Fault.GREEDY], 14))
     assert all_of[0].asked_for, "it was asked"
-    assert max(len(one.asked_for) for one in all_of) <= 3, "a step once"
+    assert max(len(one.asked_for) for one in all_of) <= 6, "a step once, or twice"
     _, times = above([cut(one, timedelta(minutes=14)) for one in all_of], LIMIT_KW)
     assert times, "else nothing was to be kept"
     assert max(length for _, length, _ in times) < timedelta(seconds=METER_S / 2)
     held = [one.followed[-1][2] for one in all_of]
     assert held[0] > 10.0
     assert held[1] + held[2] == pytest.approx(LIMIT_KW - 11.04, abs=0.2)
-    assert kinds(gateway) == {"curtailed"}, "what a car does so soon is no reason to call it disobedient"
+    assert kinds(gateway) - {"clock off", "let go"} == {"curtailed"}, (
+        "what a car does so soon is no reason to call it disobedient"
+    )
 
 
 def cut(one: SimulatedStation, after: timedelta) -> SimulatedStation:

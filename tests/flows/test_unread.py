@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ocpp.messages import get_validator
 
+from flows.dispatch.gateway.follow import SETTLES
 from flows.dispatch.gateway.meters import ASKED_FOR, ask_reading
 from flows.dispatch.gateway.unread import SOON, Doing, Unread
 from flows.dispatch.station import VERSIONS, Version
@@ -92,6 +93,16 @@ def test_a_profile_that_is_taken_later_is_asked_for_later_and_one_that_changes_n
     unread.shown(1)
     unread.given[1] = NOW + 900
     assert asked(unread, cars, room(5.0), 901, 1800) == {}
+
+
+def test_a_car_that_does_not_follow_yet_is_asked_again_when_it_should_have() -> None:
+    unread, cars = Unread(), [car(1)]
+    assert len(asked(unread, cars, room(5.0), 0, 30)) == 1
+    unread.slow(1)
+    ((second, _),) = asked(unread, cars, room(5.0), 30, 900).items()
+    assert SETTLES.total_seconds() < second <= SETTLES.total_seconds() + 10
+    unread.slow(1)
+    assert asked(unread, cars, room(5.0), 900, 1800) == {}, "and then no more"
 
 
 def test_it_is_known_when_to_look_again() -> None:

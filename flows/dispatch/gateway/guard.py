@@ -90,11 +90,13 @@ class Guard:
         settled: whether it has had all the time that it may take.
         """
         changed = [way.read(number, asked_kw, power_kw) for way in (self.up, self.down)]
-        self.unread.shown(number)
-        if number in self.up.off or number in self.down.off:
-            self._drift[number] = 0.0
-        elif settled:
-            self._drift[number] = power_kw - asked_kw
+        follows = number not in self.up.off and number not in self.down.off
+        if settled or follows:
+            self.unread.shown(number)
+        else:
+            self.unread.slow(number)
+        if settled or not follows:
+            self._drift[number] = power_kw - asked_kw if follows else 0.0
         if any(changed):
             self._write()
 

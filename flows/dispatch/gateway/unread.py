@@ -1,9 +1,10 @@
 """Whose meter is asked for at once, where a site's limit could be exceeded before its next value comes.
 
 A car that has been asked for something else has not shown what it does, and its meter's next value may be a
-meter interval away. So its station is asked for a reading `SOON` after the step, once a step; and only while
-all that has not been shown, at its most, could bring a site above its limit. Who could do most of that is
-asked first, no more than `_A_SECOND` of them: what they show mostly makes it needless to ask the others.
+meter interval away. So its station is asked for a reading `SOON` after the step, once a step, and where it
+does not follow by then, when it should have at the latest; and only while all that has not been shown, at its
+most, could bring a site above its limit. Who could do most of that is asked first, no more than `_A_SECOND` of
+them: what they show mostly makes it needless to ask the others.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from flows.dispatch.gateway.follow import SETTLES
 from flows.dispatch.gateway.way import LEAST_KW, SHARE
 
 SOON = timedelta(seconds=20)
@@ -37,12 +39,14 @@ class Doing:
 
 @dataclass(slots=True, kw_only=True)
 class _Step:
-    """Since when a car is asked for so much, whether it has shown what it does, and when it was asked to."""
+    """Since when a car is asked for so much, whether it has shown what it does, when it was asked to, and how
+    long after the step it is to be."""
 
     kw: float
     since: float
     shown: bool = False
     asked: float | None = None
+    after: timedelta = SOON
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +63,12 @@ class Unread:
         """Take that a car has shown what it does where it was asked for what it now is."""
         if (step := self._steps.get(number)) is not None:
             step.shown = True
+
+    def slow(self, number: int) -> None:
+        """Take that a car does not do yet what it is asked for: it is asked again when it should have."""
+        step = self._steps.get(number)
+        if step is not None and step.after < SETTLES:
+            step.after, step.asked = SETTLES, None
 
     def forget(self, number: int) -> None:
         """Drop a car that has left."""
@@ -103,7 +113,8 @@ class Unread:
             self._steps[car.number] = _Step(kw=car.asked_kw, since=now)
 
     def _due_at(self, number: int) -> float:
-        return max(self._steps[number].since, self.given.get(number, 0.0)) + SOON.total_seconds() + _LATER_S
+        step = self._steps[number]
+        return max(step.since, self.given.get(number, 0.0)) + step.after.total_seconds() + _LATER_S
 
     def _open(self, number: int) -> bool:
         """Whether a car is still to be asked: not since its station took what it is to do."""
