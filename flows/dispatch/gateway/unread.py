@@ -3,8 +3,8 @@
 A car that has been asked for something else has not shown what it does, and its meter's next value may be a
 meter interval away. So its station is asked for a reading `SOON` after the step, once a step, and where it
 does not follow by then, when it should have at the latest; and only while all that has not been shown, at its
-most, could bring a site above its limit. Who could do most of that is asked first, no more than `_A_SECOND` of
-them: what they show mostly makes it needless to ask the others.
+most, could bring a site above its limit. Who could do most of that is asked first, no more than `_A_SECOND`
+of them: what they show mostly makes it needless to ask the others.
 """
 
 from __future__ import annotations
