@@ -77,7 +77,7 @@ def price_and_power(
         if (rows["shadow_price_eur_per_kwh"].abs() > 0).any():
             worth = rows.assign(worth=100 * rows["shadow_price_eur_per_kwh"] / money.euros)
             lines = [_steps(axis, own, "worth", mode) for mode, own in _by_mode(worth.dropna(subset="worth"))]
-            title = f"{site}: what one kWh more of its limit is worth, {money.cent}/kWh"
+            title = f"{site}: worth of one kWh more room (below 0: to feed back), {money.cent}/kWh"
             panels.append(Panel(title=title, x=x, marks=[Rule("zero", 0.0), *lines]))
     return figure(panels, _legend(sites["mode"]))
 

@@ -15,6 +15,8 @@ from flows.plain import records
 from flows.publish import day_charts
 from flows.publish.stored_plan import StoredPlan
 
+_MOST_SHOWN = 200
+"""Of departures that are at risk so many are shown each by itself; the table of cars has all."""
 _OF_TWIN = ("quality", "dispute", "soh", "l0_days", "alpha_day_per_efc")
 _ORDER = ("leaves short", "no margin", "disputed", "sensors refused", "not calibrated", "not plugged in", "")
 _LIMITS = {"alpha_low": "alpha_low_day_per_efc", "alpha_high": "alpha_high_day_per_efc"}
@@ -25,13 +27,16 @@ def fleet_page(plan: StoredPlan, money: Money) -> Mapping[str, Any]:
     prices = plan.prices
     departures = _departures(plan)
     cars = _cars(plan, departures)
+    at_risk = departures[departures["readiness"] != "ready"]
     return {
         "timezone": plan.axis.timezone,
         "followed": plan.followed,
         "verdict": _verdict(plan, departures),
         "modes": records(plan.modes),
         "cars": records(cars),
-        "departures": records(departures),
+        "departures": len(departures),
+        "at_risk": records(at_risk[:_MOST_SHOWN]),
+        "at_risk_in_all": len(at_risk),
         "missed": records(plan.departures[plan.departures["missing_kwh"] > 0]),
         "promises": plan.promises,
         "checks_run": len(plan.checks),
@@ -83,9 +88,12 @@ def _cars(plan: StoredPlan, departures: pd.DataFrame) -> pd.DataFrame:
         cars[name] = cars["calibration_id"].map(plan.calibrations[name])
     for name, column in _LIMITS.items():
         cars[name] = cars["calibration_id"].map(plan.calibrations[column])
-    state = departures.groupby("battery_id")["readiness"].agg(
-        lambda own: next(word for word in ("short", "tight", "ready") if word in set(own))
-    )
+    rank = departures["readiness"].map({"short": 0, "tight": 1, "ready": 2})
+    worst = departures.assign(rank=rank).sort_values(["rank", "departure_utc"])
+    worst = worst.drop_duplicates("battery_id").set_index("battery_id")
+    for name in ("departure", "departure_utc", "margin_h"):
+        cars[name] = cars["battery_id"].map(worst[name])
+    state = worst["readiness"]
     slots = plan.slots[(plan.slots["mode"] == plan.followed) & plan.slots["plugged"].astype(bool)]
     plugged = set(slots["battery_id"].astype(str))
     cars["state"] = [

@@ -94,7 +94,7 @@ DOORS: dict[str, list[list[object]] | str] = {
     "backup": "copies the file as it is",
     "restore": "copies the file as it is",
     "migrate": "changes layout and modes alone",
-    "retention": [["retention", "--telemetry-days", "36500"]],
+    "retention": [["retention", "--samples-days", "36500"]],
     "calibrate": [["calibrate"]],
     "run": "the stages of this table, one after the other; under Prefect: tests/flows/test_artifacts.py",
     "serve": "the stages of this table",

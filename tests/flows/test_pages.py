@@ -215,7 +215,7 @@ def test_a_day_of_any_length_is_drawn_from_end_to_end(day: date, hours: int) -> 
     for about in (
         "Sold at the plug",
         "a:b[c]: grid power",
-        "a:b[c]: what one kWh more of its limit is worth",
+        "a:b[c]: worth of one kWh more room",
     ):
         (line,) = lines(chart, about)
         assert (line[0, 0], line[-1, 0]) == (0, WIDTH)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.publish import publish_run
 from flows.publish.site import write_site
 from flows.stages import Context
+from flows.stages.maintain import let_pages_go
 from flows.stages.plan import plan
 from flows.stages.publish import publish
 from flows.stages.realise import realise
@@ -95,6 +97,26 @@ def test_a_plan_published_again_as_of_earlier_leaves_the_start_as_it_stands(own:
     before = start(own)
     publish(Context.of(own, AS_OF), DAY)
     assert start(own) == before
+
+
+def test_pages_of_old_days_go_where_it_is_asked_for_and_no_others(own: Workspace) -> None:
+    elsewhere = own.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    (own.reports / "2020-01-01").symlink_to(elsewhere)
+    (own.reports / "plans" / "of-my-own").mkdir(parents=True)
+    (own.reports / "my notes").mkdir()
+    first = own.warehouse.read("out_plan", where={"market_date": DAY})["plan_id"].iloc[0]
+    publish_run(own, first, in_force=False)
+    late = Context.of(own, AS_OF + timedelta(days=5))
+    there = sorted(path.name for path in own.reports.iterdir())
+    assert let_pages_go(late, None) == []
+    assert let_pages_go(late, 2, dry_run=True) == [str(DAY), f"plans/{first}"]
+    assert sorted(path.name for path in own.reports.iterdir()) == there
+    assert let_pages_go(late, 2) == [str(DAY), f"plans/{first}"]
+    assert sorted(path.name for path in own.reports.iterdir()) == [name for name in there if name != str(DAY)]
+    assert [path.name for path in (own.reports / "plans").iterdir()] == ["of-my-own"] and elsewhere.is_dir()
+    publish(late, DAY)
+    assert (own.reports / str(DAY) / "index.html").is_file(), "they are made anew"
 
 
 def test_an_empty_workspace_has_a_start_page(tmp_path: Path) -> None:
