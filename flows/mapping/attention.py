@@ -12,6 +12,11 @@ from data_checks.freshness import LONGEST_AGE
 Rows = Sequence[Mapping[str, Any]]
 Level = Literal["act", "look"]
 _NAMED = 6
+_AGAINST = (
+    "not following", "refuses to discharge", "silent", "fault", "profile rejected", "site above its limit",
+    "token refused",
+)  # fmt: skip
+_RECENT, _SILENT = timedelta(hours=12), timedelta(minutes=5)
 _STALE = timedelta(days=2)
 _WORSE = {
     "substituted": "is planned on prices that stand in for missing ones",
@@ -33,17 +38,25 @@ class Notice:
     page: str = ""
 
 
-def attention(status: Mapping[str, Rows], departures: Rows, now: datetime, day_page: str) -> list[Notice]:
+def attention(
+    status: Mapping[str, Rows],
+    departures: Rows,
+    now: datetime,
+    day_page: str,
+    gateway: Mapping[str, Any] | None = None,
+) -> list[Notice]:
     """Return what needs somebody, what costs most first.
 
     status: the tables of `flows.status`. departures: rows of `readiness` of the plan in force, of cars that
-    have not left. now: tz-aware. day_page: the page of that plan.
+    have not left. now: tz-aware. day_page: the page of that plan. gateway: what it said of itself; None
+    where there is none.
     """
     found = [*_days(status["days"]), *_rungs(status["plans"], status["days"])]
     short = {str(row["battery_id"]) for row in departures if row["readiness"] == "short"}
     if short:
         text = f"By the plan {_named(short)} will leave with less than promised."
         found.append(Notice(level="act", text=text, page=day_page))
+    found += _not_followed(gateway, now) if gateway else []
     found += _twins(status["calibrations"], status["calibrated"], now)
     found += _old(status["data"], now)
     found += _quarantined(status["quarantine"])
@@ -72,6 +85,20 @@ def _rungs(plans: Rows, days: Rows) -> Iterable[Notice]:
             yield Notice(level="act", text=f"{row['market_date']} {worse}.", page=page)
         if row["note"]:
             yield Notice(level="look", text=f"{row['market_date']}: {row['note']}.", page=page)
+
+
+def _not_followed(gateway: Mapping[str, Any], now: datetime) -> Iterable[Notice]:
+    """What chargers and cars did against their plan in the last hours, and a gateway that says no more."""
+    if (silent := now - datetime.fromisoformat(str(gateway["at_utc"]))) > _SILENT:
+        yield Notice(level="act", text=f"The gateway has said nothing for {_span(silent)}.")
+    by_kind: dict[str, set[str]] = {}
+    for one in gateway["alerts"]:
+        told = datetime.fromisoformat(str(one.get("last_utc") or one["at_utc"]))
+        if one["kind"] in _AGAINST and timedelta(0) <= now - told <= _RECENT:
+            who = one.get("battery_id") or one.get("site_id") or one["station"]
+            by_kind.setdefault(one["kind"], set()).add(str(who))
+    for kind, who in sorted(by_kind.items()):
+        yield Notice(level="look", text=f"At the chargers, {kind}: {_named(who)}.")
 
 
 def _twins(calibrations: Rows, calibrated: Rows, now: datetime) -> Iterable[Notice]:

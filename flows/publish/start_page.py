@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from flows.context import Context
+from flows.dispatch.gateway import STATE_FOLDER
+from flows.dispatch.gateway.status_file import read_status
 from flows.filenames import file_stem
 from flows.mapping.attention import attention
 from flows.mapping.in_force import IN_FORCE_BY, followed_mode, plans_in_force
@@ -39,7 +41,13 @@ def start_page(context: Context) -> Mapping[str, Any]:
     return {
         "zone": workspace.zone,
         "as_of": context.as_of.astimezone(timezone),
-        "notices": attention(status, departures, context.as_of, newest["page"] if newest else ""),
+        "notices": attention(
+            status,
+            departures,
+            context.as_of,
+            newest["page"] if newest else "",
+            read_status(workspace.root / STATE_FOLDER),
+        ),
         "newest": newest,
         "departures": departures,
         "weeks": _weeks(days),

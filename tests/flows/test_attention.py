@@ -122,6 +122,38 @@ def test_a_run_that_went_well_since_takes_the_word_of_the_one_before_away() -> N
     assert notices(**{"last runs": [failed, {**failed, "exit_code": 0, "status": "ok"}]}) == []
 
 
+def gateway(at: str, *alerts: Mapping[str, Any]) -> list[Notice]:
+    return attention(QUIET, [], NOW, "", {"at_utc": at, "alerts": alerts})
+
+
+def test_what_chargers_did_against_their_plan_is_told_by_kind_while_it_is_news() -> None:
+    told = {
+        "station": "S1",
+        "battery_id": "a",
+        "site_id": None,
+        "last_utc": None,
+        "at_utc": "2026-06-15T10:00+00:00",
+    }
+    found = gateway(
+        "2026-06-15T10:59:30+00:00",
+        {**told, "kind": "not following"},
+        {**told, "kind": "not following", "battery_id": "b"},
+        {**told, "kind": "silent", "battery_id": None},
+        {**told, "kind": "let go"},
+        {**told, "kind": "fault", "at_utc": "2026-06-14T10:00+00:00"},
+        {**told, "kind": "fault", "at_utc": "2026-06-15T12:00+00:00"},  # later than the moment of the page
+    )
+    assert [one.text for one in found] == [
+        "At the chargers, not following: a, b.",
+        "At the chargers, silent: S1.",
+    ]
+
+
+def test_a_gateway_that_says_nothing_more_is_missed() -> None:
+    (one,) = gateway("2026-06-15T08:00:00+00:00")
+    assert (one.level, one.text) == ("act", "The gateway has said nothing for 3 hours.")
+
+
 def test_what_is_lost_without_help_comes_first_and_many_cars_are_counted() -> None:
     short = [{"battery_id": f"c{number}", "readiness": "short"} for number in (*range(8), 0)]
     stale = [{"battery_id": "a", "quality": "stale", "as_of_utc": "2026-06-15 01:00"}]
