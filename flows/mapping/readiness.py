@@ -65,7 +65,7 @@ class _Charge:
         return cls(_seconds(known["interval_start_utc"]), *energy)
 
     def until(self, departure: float, least_kwh: float) -> tuple[float | None, float | None]:
-        """Since when, in the stay before a departure, it holds so much, s; and what it holds an hour before."""
+        """Since when in the stay before a departure it holds so much, s, and what it holds an hour before."""
         last = int(np.searchsorted(self.starts, departure))
         if last == 0:
             return None, None
