@@ -31,6 +31,7 @@ from flows.moments import require_come
 from flows.notify import notify
 from flows.outcome import Outcome, keep
 from flows.secret import without_secrets
+from flows.server.crashed import crash_killed
 from flows.stages import Context, StageResult
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
 from flows.stages.jobs import STAGES, day_of, steps_of_job, work_off, worst_code
@@ -161,6 +162,7 @@ def scheduled(
 ) -> State[Any]:
     """Do what is due by the settings and by what is on record, one thing after the other."""
     opened, lost, began = _open(workspace), list[str](), now()
+    crash_killed(opened)
 
     def do(job: Job, context: Context) -> list[StageResult]:
         _log.info("%s: %s", job.name, job.why)
@@ -198,6 +200,7 @@ def daily(
     day = day or tomorrow(as_of, context.workspace.zone)
     flows = _flows_of(context, day)
     lost: list[str] = []
+    crash_killed(context.workspace)
     alone = steps_of(context, day)
     steps = {stage: _step(stage, run_id, flows[stage], alone[stage], lost) for stage in alone}
     with twin_workers(context.workspace.settings.calibrate.workers):

@@ -13,6 +13,7 @@ gateway.toml      stations that may connect to `v2g gateway run`
 gateway/          what that keeps: plans, journal, alerts, status
 backups/          copies of the warehouse that `v2g serve` makes
 .prefect/         Prefect's home: its database and results
+.running/         a file a run that is under way, or was killed
 .backtest/        copies of the warehouse that a back-test plans in, until it ends
 Nothing is written outside it, and all of it is private: files of mode 0600, folders of mode 0700; `v2g
 migrate` makes a workspace of earlier versions so. A web server that is to show the pages is let in by an
@@ -161,6 +162,11 @@ class Workspace:
     def responses(self) -> Path:
         """Answers of the providers of prices, as they came."""
         return self.root / "responses"
+
+    @property
+    def running(self) -> Path:
+        """A file a run that is under way."""
+        return self.root / ".running"
 
     @property
     def prefect_home(self) -> Path:

@@ -95,6 +95,7 @@ PAST_KNOWN = {
     "release.py": {"out_private_release"},
     # what has run, by the clock
     "situation.py": {"out_run"},
+    "told_checks.py": {"out_run"},
     # two plans: their own rows, by id
     "plan_diff.py": {"out_plan_slot", "out_plan_price", "out_plan_car", "out_plan_departure"},
     # from a plan to what it rests on: its own rows, by id

@@ -8,8 +8,8 @@ from typing import Any
 
 from flows.filenames import file_stem
 from flows.folders import whole_folder
-from flows.mapping.findings import findings
 from flows.mapping.standing import standing_of
+from flows.mapping.told_checks import found
 from flows.plain import records
 from flows.publish import day_charts
 from flows.publish.battery_page import BatteryPages
@@ -84,7 +84,7 @@ def _run_page(plan: StoredPlan) -> dict[str, Any]:
         "missed": records(missed),
         "promises": plan.promises,
         "checks_run": len(plan.checks),
-        "failed_checks": records(findings(plan.checks)),
+        "failed_checks": found(plan.checks),
         "parts": json.loads(plan.header["input_parts_json"]),
         "price_note": prices.note,
         "power_chart": day_charts.price_and_power(plan.axis, prices.frame, prices.titles, plan.sites),

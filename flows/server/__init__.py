@@ -5,4 +5,5 @@ of_run    the one that watches `v2g run`
 guard     whose requests it listens to                  password  made at every start, kept in a file
 runner    the deployments served, one run at a time     flow_run  what runs in the child of such a run
 allowed   what a deployment and its run may carry       held      which process of a workspace is still there
+crashed   runs that were killed are not running any more
 """

@@ -16,6 +16,7 @@ from flows.clock import now
 from flows.context import Context
 from flows.stages.record import StageResult, write_run
 from flows.stages.trouble import DEGRADED, trace_of
+from flows.under_way import under_way
 from warehouse.errors import WarehouseError
 
 _log = logging.getLogger(__name__)
@@ -57,14 +58,15 @@ def climb(context: Context, steps: Mapping[str, Step], day: date | None = None) 
     read.
     """
     results: list[StageResult] = []
-    for stage, step in steps.items():
-        if stage == "publish" and any(one.stage == "plan" and one.status == "failed" for one in results):
-            break
-        began = now()
-        try:
-            results.append(step())
-        except Exception as error:
-            results.append(_failed(context, stage, began, error, day if stage in _OF_A_DAY else None))
+    with under_way(context, list(steps), day):
+        for stage, step in steps.items():
+            if stage == "publish" and any(one.stage == "plan" and one.status == "failed" for one in results):
+                break
+            began = now()
+            try:
+                results.append(step())
+            except Exception as error:
+                results.append(_failed(context, stage, began, error, day if stage in _OF_A_DAY else None))
     return results
 
 
