@@ -32,6 +32,7 @@ from flows.notify import notify
 from flows.outcome import Outcome, keep
 from flows.secret import without_secrets
 from flows.server.crashed import crash_killed
+from flows.snapshot import keep_snapshot
 from flows.stages import Context, StageResult
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
 from flows.stages.jobs import STAGES, day_of, steps_of_job, work_off, worst_code
@@ -179,6 +180,7 @@ def scheduled(
         came = work_off(opened, do, as_of)
     if came:
         store_status(opened)
+        keep_snapshot(opened)
         notify(opened, began)
     text = "; ".join(f"{one.stage}: {one.message}" for results in came for one in results)
     if code := worst_code(came):
@@ -206,6 +208,7 @@ def daily(
     with twin_workers(context.workspace.settings.calibrate.workers):
         results = climb(context, steps, day)
     store_status(context.workspace)
+    keep_snapshot(context.workspace)
     keep(run_id, Outcome(results=results, lost=lost))
     return results if run_exit_code(results) == 0 else _not_green(results, run_exit_code(results))
 

@@ -19,6 +19,7 @@ from flows.notify import notify
 from flows.outcome import Outcome, take
 from flows.prefect_api import VARIABLE, trouble_with
 from flows.secret import without_secrets
+from flows.snapshot import keep_snapshot
 from flows.stages import Context, StageResult
 from flows.stages.ladder import climb, steps_of
 from flows.stages.record import write_run
@@ -106,4 +107,5 @@ def _watched(context: Context, day: date) -> Outcome:
         with twin_workers(context.workspace.settings.calibrate.workers):
             results = climb(context, steps_of(context, day), day)
         store_status(context.workspace)
+        keep_snapshot(context.workspace)
         return Outcome(results=results, lost=[lost])

@@ -78,7 +78,8 @@ class PlanSettings(Section):
     dearest kWh of the horizon where that is more, with what demand charge, emissions and a change of plan
     add to it: no price buys what was promised.
     The solver stops after `solver_time_limit_s` a mode; a plan whose gap to the best possible is above
-    `gap_warning` (0.01 is 1 %) is degraded.
+    `gap_warning` (0.01 is 1 %) is degraded. `from_snapshot` has every run leave a copy of the warehouse in
+    exports/, which plans are made from while another process holds the file.
     """
 
     horizon: Literal["published", "market_day"] = "published"
@@ -103,6 +104,7 @@ class PlanSettings(Section):
     holidays: str = Field(default="auto", pattern=r"^(auto|none|[A-Z]{2}(-[A-Z0-9]{1,6})?)$")
     solver_time_limit_s: float = Field(default=120.0, gt=0, le=86400)
     gap_warning: float = Field(default=0.01, ge=0, le=10)
+    from_snapshot: bool = True
 
     @field_validator("wear_risk", mode="before")
     @classmethod

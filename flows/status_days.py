@@ -150,6 +150,16 @@ def under_way_rows(workspace: Workspace) -> list[Row]:
     ]  # fmt: skip
 
 
+def spooled_rows(workspace: Workspace) -> list[Row]:
+    """Plans that the warehouse has not taken in: made while it was in use; refused: the file is damaged."""
+    files = sorted(workspace.spool.glob("*.spool*"))
+    return [
+        {"plan_id": one.name.partition(".")[0].rpartition("-")[2], "made_utc": one.name.partition("-")[0],
+         "state": "refused" if one.suffix == ".refused" else "waits"}
+        for one in files
+    ]  # fmt: skip
+
+
 def disk_rows(workspace: Workspace) -> list[Row]:
     """What the workspace takes and what is left, MB."""
     usage, file = shutil.disk_usage(workspace.root), workspace.warehouse.path

@@ -16,6 +16,7 @@ from flows.lineage import with_lineage
 from flows.plain import known, plain
 from flows.private import keep_private
 from flows.secret import without_secrets
+from flows.snapshot import TAKING_IN, note_taken_in
 from warehouse.errors import UnwritableError, WarehouseError
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
             day = next((one for one in more[:1] if isinstance(one, date)), None)
             started = now()
             keep_private()
+            take_in_spooled(context)
             try:
                 result = with_lineage(context, stage, lambda: _clean(body(*args, **kwargs)))
             except Exception as error:
@@ -87,6 +89,8 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
                 raise UnwritableError(
                     f"{stage} is done and written ({result.message}); its line in out_run is not: {error}"
                 ) from error
+            if stage in TAKING_IN and context.workspace.database is None:
+                note_taken_in(context.workspace)
             _log.info("%s: %s", stage, result.message)
             money = context.workspace.money
             return replace(result, tables={name: money.rows(rows) for name, rows in result.tables.items()})
@@ -94,6 +98,16 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
         return run
 
     return decorate
+
+
+def take_in_spooled(context: Context) -> None:
+    """Have the warehouse take in first what was planned while it was in use; see `flows.stages.spooled`."""
+    folder = context.workspace.spool
+    if context.workspace.database is None and any(folder.glob("*.spool")):
+        from flows.stages.spooled import take_in
+
+        take_in(folder, context.workspace.warehouse)
+        note_taken_in(context.workspace)
 
 
 def _clean(result: StageResult) -> StageResult:

@@ -156,7 +156,8 @@ def test_a_run_that_goes_on_is_not_taken_for_killed(depot: Workspace, tmp_path: 
 
 
 def test_a_killed_run_does_not_stay_as_running_in_prefects_pages(depot: Workspace) -> None:
-    from flows.daily import daily, plan as plan_flow
+    from flows.daily import daily
+    from flows.daily import plan as plan_flow
 
     put_database(depot)
     killed, going_on = Context.of(depot, AS_OF), Context.of(depot, LATER)
