@@ -66,7 +66,8 @@ def twin_wear(
                 for made in plans.values()
             ]
         except (TwinError, ValueError, TypeError, LookupError, ArithmeticError) as error:
-            _log.warning("%s: the twin cannot be asked what its day wears: %s", car.battery_id, error)
+            text, own = "%s: the twin cannot be asked what its day wears: %s", car.battery_id
+            _log.warning(text, own, error, extra={"battery_id": own})
             continue
         asked += [(mode, car.battery_id) for mode in plans]
         requests += own

@@ -145,7 +145,13 @@ def calibrate_batteries(
 
     stored, unstored = _each_if_not_all(made, store, lambda one: one[0].battery_id)
     for calibration in stored:
-        _log.info("calibrated %s: %s, %s", calibration.battery_id, calibration.quality, calibration.reason)
+        _log.info(
+            "calibrated %s: %s, %s",
+            calibration.battery_id,
+            calibration.quality,
+            calibration.reason,
+            extra={"battery_id": calibration.battery_id},
+        )
     records: list[dict[Any, Any]] = [
         *earlier.to_dict("records"),
         *(calibration.to_record() for calibration in stored),
@@ -167,8 +173,9 @@ def _each_if_not_all(
         raise
     except Exception as error:
         if len(members) == 1:
-            _log.error("calibrate %s: %s", name(members[0]), error, exc_info=trace_of(error))
-            return [], [(name(members[0]), _why(error))]
+            own = name(members[0])
+            _log.error("calibrate %s: %s", own, error, exc_info=trace_of(error), extra={"battery_id": own})
+            return [], [(own, _why(error))]
     done: list[R] = []
     failures: list[tuple[str, str]] = []
     for member in members:

@@ -14,6 +14,7 @@ from datetime import date, datetime
 
 from flows.clock import now
 from flows.context import Context
+from flows.log import at_work
 from flows.stages.record import StageResult, write_run
 from flows.stages.trouble import DEGRADED, trace_of
 from flows.under_way import under_way
@@ -67,7 +68,9 @@ def climb(context: Context, steps: Mapping[str, Step], day: date | None = None) 
                 results.append(step())
             except Exception as error:
                 try:
-                    results.append(_failed(context, stage, began, error, day if stage in _OF_A_DAY else None))
+                    with at_work(context.run_id, stage):
+                        own = day if stage in _OF_A_DAY else None
+                        results.append(_failed(context, stage, began, error, own))
                 except LockedError as locked:
                     return [*results, *_from_snapshot(context, list(steps), stage, day, locked)]
     return results
