@@ -83,6 +83,9 @@ PAST_KNOWN = {
     # which plan is in force is decided among all there are, whenever they were made
     "plan.py": {"out_plan"},
     "plan_answer.py": {"out_plan"},
+    "spooled.py": {"out_plan"},
+    # the rows that were just written, by their id
+    "aside.py": {"name", "out_plan", "out_run"},
     "publish.py": {"out_plan"},
     # whether anything can be read at all
     "ladder.py": {"out_run"},

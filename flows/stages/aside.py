@@ -7,6 +7,7 @@ is in the copy as well, so that the same plan is made once, however often it is 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -70,7 +71,10 @@ def _remove(workspace: Workspace) -> None:
     for path in (workspace.snapshot, workspace.spool / "aside.duckdb"):
         forget(path)
     for left in (*workspace.spool.glob("aside.duckdb*"), *workspace.spool.glob(".aside.duckdb*")):
-        left.unlink()
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def plan_aside(
