@@ -176,7 +176,7 @@ def scheduled(
         }
         return climb(context, steps, day)
 
-    with twin_workers(opened.settings.calibrate.workers):
+    with twin_workers(opened.settings.calibrate.twins):
         came = work_off(opened, do, as_of)
     if came:
         store_status(opened)
@@ -205,7 +205,7 @@ def daily(
     crash_killed(context.workspace)
     alone = steps_of(context, day)
     steps = {stage: _step(stage, run_id, flows[stage], alone[stage], lost) for stage in alone}
-    with twin_workers(context.workspace.settings.calibrate.workers):
+    with twin_workers(context.workspace.settings.calibrate.twins):
         results = climb(context, steps, day)
     store_status(context.workspace)
     keep_snapshot(context.workspace)

@@ -104,7 +104,7 @@ def _watched(context: Context, day: date) -> Outcome:
         lost = f"Prefect failed ({why}): its pages do not show all of this run"
         if outcome := take(context.run_id):
             return Outcome(results=outcome.results, lost=[*outcome.lost, lost])
-        with twin_workers(context.workspace.settings.calibrate.workers):
+        with twin_workers(context.workspace.settings.calibrate.twins):
             results = climb(context, steps_of(context, day), day)
         store_status(context.workspace)
         keep_snapshot(context.workspace)

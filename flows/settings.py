@@ -128,6 +128,9 @@ class CalibrateSettings(Section):
     a state that drifts ask for it, and on other days the state alone is fitted. `state_model` "spme" counts
     the electrolyte in, which tells more of cold and fast days and takes longer. `prior` names a file of
     `v2g twin merge`: what batteries of other sites taught, which full calibrations then begin with.
+    `scheduler` names a Dask scheduler (tcp://HOST:PORT) whose workers, with this software and one thread
+    each, run the twins in place of processes here; who reaches it can do all that they may, unless Dask is
+    set up with TLS (tls://).
     """
 
     workers: int = Field(default=0, ge=0, le=256)
@@ -136,6 +139,12 @@ class CalibrateSettings(Section):
     full_every_days: float = Field(default=30.0, ge=0, le=366)
     state_model: Literal["spm", "spme"] = "spm"
     prior: str = ""
+    scheduler: str = Field(default="", pattern=r"^((tcp|tls)://\S+)?$")
+
+    @property
+    def twins(self) -> int | str:
+        """Where the twins are run: so many processes here, or the address of a scheduler."""
+        return self.scheduler or self.workers
 
 
 class RetentionSettings(Section):

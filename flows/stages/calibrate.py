@@ -89,7 +89,7 @@ def calibrate(
     mates = site_mates(known, disputed)
     priors = priors_of(known, disputed, bases_of(context.workspace, own_site(context.workspace)))
     begin, done = perf_counter(), count()
-    with twin_workers(settings.workers) as workers:
+    with twin_workers(settings.twins) as workers:
 
         def work(chunk: Chunk) -> ChunkOutcome:
             try:
