@@ -7,10 +7,12 @@ where nothing was taken in since. When that was last is noted in .spool/taken_in
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from flows.clock import now
+from flows.server.held import hold, let_go
 from flows.workspace import Workspace
 from warehouse.backup import snapshot_taken
 from warehouse.errors import LockedError, WarehouseError
@@ -37,6 +39,18 @@ def note_taken_in(workspace: Workspace) -> None:
         with suppress(OSError):  # then nothing else can be written here either, and the stage says so
             make_folder(workspace.spool)
             (workspace.spool / "taken_in").write_text(now().isoformat(), encoding="utf-8")
+
+
+@contextmanager
+def alone(workspace: Workspace, locked: LockedError) -> Iterator[None]:
+    """Be the only process that plans from the copy; raises LockedError while another one does."""
+    lock = make_folder(workspace.spool) / "lock"
+    if (holder := hold(lock)) is not None:
+        raise LockedError(f"{locked}; process {holder} plans from the snapshot already") from locked
+    try:
+        yield
+    finally:
+        let_go(lock)
 
 
 def whole_snapshot(workspace: Workspace, locked: LockedError) -> datetime:

@@ -15,8 +15,7 @@ from datetime import date, datetime
 
 from flows.clock import now
 from flows.context import Context
-from flows.server.held import hold, let_go
-from flows.snapshot import whole_snapshot
+from flows.snapshot import alone, whole_snapshot
 from flows.stages.plan import plan
 from flows.stages.publish import publish
 from flows.stages.record import StageResult
@@ -25,7 +24,6 @@ from flows.stages.trouble import DEGRADED
 from flows.workspace import Workspace
 from warehouse.connection import forget
 from warehouse.errors import LockedError
-from warehouse.files import make_folder
 from warehouse.spool import PLAN_TABLES, write_spool
 from warehouse.store import Warehouse
 
@@ -51,19 +49,16 @@ def aside(workspace: Workspace, locked: LockedError) -> Iterator[Aside]:
     Raises LockedError where there is no snapshot that a plan can rest on, or another process does the same.
     """
     taken = whole_snapshot(workspace, locked)
-    folder = make_folder(workspace.spool)
-    lock, copy = folder / "lock", folder / "aside.duckdb"
-    if (holder := hold(lock)) is not None:
-        raise LockedError(f"{locked}; process {holder} plans from the snapshot already") from locked
-    try:
-        _remove(workspace)
-        wait = workspace.lock_timeout_s
-        warehouse = Warehouse(workspace.snapshot, lock_timeout_s=wait).trial(copy)
-        take_in(folder, warehouse, keep=True)
-        yield Aside(workspace=replace(workspace, database=copy), taken=taken)
-    finally:
-        _remove(workspace)
-        let_go(lock)
+    copy = workspace.spool / "aside.duckdb"
+    with alone(workspace, locked):
+        try:
+            _remove(workspace)
+            wait = workspace.lock_timeout_s
+            warehouse = Warehouse(workspace.snapshot, lock_timeout_s=wait).trial(copy)
+            take_in(workspace.spool, warehouse, keep=True)
+            yield Aside(workspace=replace(workspace, database=copy), taken=taken)
+        finally:
+            _remove(workspace)
 
 
 def _remove(workspace: Workspace) -> None:
