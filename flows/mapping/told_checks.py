@@ -14,6 +14,7 @@ from flows.mapping.findings import findings
 from flows.mapping.in_force import Plan
 from flows.plain import records
 from warehouse.known import Known
+from warehouse.rows import Scalar
 
 _OF_NOW = "fresh"
 """The rule that judges how new a dataset is: of several looks the last counts."""
@@ -41,8 +42,9 @@ def _last_page(known: Known, plan: Plan) -> pd.Timestamp | None:
     ]
     if before.empty:
         return None
-    of_pages = {"stage": "publish", "exit_code": 0, "run_id": sorted(set(before["run_id"]))}
-    published = known.warehouse.read("out_run", where=of_pages, columns=["run_id"])
+    where: dict[str, Scalar | list[Scalar]] = {"stage": "publish", "exit_code": 0}
+    where["run_id"] = sorted(set(before["run_id"].astype(str)))
+    published = known.warehouse.read("out_run", where=where, columns=["run_id"])
     last = before.loc[before["run_id"].isin(published["run_id"]), "as_of_utc"].max()
     return None if pd.isna(last) else last
 

@@ -66,8 +66,8 @@ def twin_wear(
                 for made in plans.values()
             ]
         except (TwinError, ValueError, TypeError, LookupError, ArithmeticError) as error:
-            text, own = "%s: the twin cannot be asked what its day wears: %s", car.battery_id
-            _log.warning(text, own, error, extra={"battery_id": own})
+            text, battery = "%s: the twin cannot be asked what its day wears: %s", car.battery_id
+            _log.warning(text, battery, error, extra={"battery_id": battery})
             continue
         asked += [(mode, car.battery_id) for mode in plans]
         requests += own

@@ -173,9 +173,11 @@ def _each_if_not_all(
         raise
     except Exception as error:
         if len(members) == 1:
-            own = name(members[0])
-            _log.error("calibrate %s: %s", own, error, exc_info=trace_of(error), extra={"battery_id": own})
-            return [], [(own, _why(error))]
+            battery = name(members[0])
+            _log.error(
+                "calibrate %s: %s", battery, error, exc_info=trace_of(error), extra={"battery_id": battery}
+            )
+            return [], [(battery, _why(error))]
     done: list[R] = []
     failures: list[tuple[str, str]] = []
     for member in members:
