@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
@@ -59,8 +60,9 @@ Progress = Callable[[int, int, float], None]
 
 def in_threads(work: Work, chunks: Sequence[Chunk]) -> Iterable[ChunkOutcome]:
     """Go through the chunks in threads, which wait for the twin's processes."""
-    with ThreadPoolExecutor(max_workers=8) as threads:
-        yield from threads.map(work, chunks)
+    with ThreadPoolExecutor(max_workers=8) as threads:  # each knows the run that it is of
+        begun = [threads.submit(copy_context().run, work, chunk) for chunk in chunks]
+        yield from (one.result() for one in begun)
 
 
 @recorded("calibrate")

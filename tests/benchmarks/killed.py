@@ -6,7 +6,7 @@ evenly over what an undisturbed one takes; then they are done again, once. `--ru
 `v2g run`s with Prefect's server and two twin processes. Printed: how many ended in the same tables as the
 undisturbed one, row by row but for whose run and at what time of the clock; what differed; rows of a key
 that are there twice; whether the page names every rule of the quarantine; runs that Prefect still takes for
-running, and processes that are left ten seconds after the kill.
+running, and processes that are left ten seconds after the kill. Interrupted, it tells of those it did.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -168,12 +168,12 @@ def all_stages(workspace: Workspace) -> None:
     climb(context, steps_of(context, DAY), DAY)
 
 
-def forked(folder: Path, tries: int, dice: np.random.Generator) -> Tally:
+def forked(folder: Path, tries: int, dice: np.random.Generator, tally: Tally) -> None:
     """Stages in forks of this process, which has done them once."""
     seed = begun(folder / "seed", workers=1)
     warm = Workspace.open(Path(shutil.copytree(seed.root, folder / "warm")))
     all_stages(warm)
-    wanted, tally = state(warm), Tally()
+    wanted = state(warm)
     shutil.copytree(seed.root, folder / "timed")
     takes = in_fork(lambda: all_stages(Workspace.open(folder / "timed")))
     for number in range(tries):
@@ -184,7 +184,6 @@ def forked(folder: Path, tries: int, dice: np.random.Generator) -> Tally:
         in_fork(partial(all_stages, own))
         tally.judge(own, wanted, f"try {number}, {moment:.2f} of {takes:.2f} s")
         shutil.rmtree(own.root)
-    return tally
 
 
 def v2g_run(workspace: Workspace) -> subprocess.Popen[bytes]:
@@ -215,14 +214,14 @@ def running(workspace: Workspace) -> int:
     return int(found[0])
 
 
-def real(folder: Path, tries: int, dice: np.random.Generator) -> Tally:
+def real(folder: Path, tries: int, dice: np.random.Generator, tally: Tally) -> None:
     """Real commands, each with a server and two twin processes of its own."""
     seed = begun(folder / "real-seed", workers=2)
     put_database(seed)
     undisturbed = Workspace.open(Path(shutil.copytree(seed.root, folder / "undisturbed")))
     begin = time.monotonic()
     v2g_run(undisturbed).wait()
-    takes, wanted, tally = time.monotonic() - begin, state(undisturbed), Tally()
+    takes, wanted = time.monotonic() - begin, state(undisturbed)
     for number in range(tries):
         own = Workspace.open(Path(shutil.copytree(seed.root, folder / "run")))
         moment = float(dice.uniform(0.0, takes))
@@ -238,7 +237,6 @@ def real(folder: Path, tries: int, dice: np.random.Generator) -> Tally:
         tally.judge(own, wanted, f"run {number}, {moment:.1f} of {takes:.1f} s")
         tally.running += running(own)
         shutil.rmtree(own.root)
-    return tally
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -251,11 +249,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     begin = datetime.now().astimezone()
     with tempfile.TemporaryDirectory() as folder:
         for what, tries, work in (
-            ("stages forked from a warm process", asked.stages, forked),
             ("v2g run", asked.runs, real),
+            ("stages forked from a warm process", asked.stages, forked),
         ):
-            if tries:
-                work(Path(folder), tries, dice).show(what)
+            tally = Tally()
+            with suppress(KeyboardInterrupt):
+                work(Path(folder), tries, dice, tally)
+            tally.show(what)
     print(f"in {(datetime.now().astimezone() - begin).total_seconds() / 60:.0f} min, zone {ZONE}")
 
 
