@@ -245,6 +245,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=20, help="tries of real runs")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
+    for order in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(order, signal.default_int_handler)
     dice = np.random.default_rng(asked.seed)
     begin = datetime.now().astimezone()
     with tempfile.TemporaryDirectory() as folder:
@@ -252,10 +254,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ("v2g run", asked.runs, real),
             ("stages forked from a warm process", asked.stages, forked),
         ):
-            tally = Tally()
-            with suppress(KeyboardInterrupt):
-                work(Path(folder), tries, dice, tally)
-            tally.show(what)
+            if tries:
+                tally = Tally()
+                with suppress(KeyboardInterrupt):
+                    work(Path(folder), tries, dice, tally)
+                tally.show(what)
     print(f"in {(datetime.now().astimezone() - begin).total_seconds() / 60:.0f} min, zone {ZONE}")
 
 
