@@ -34,6 +34,7 @@ from flows.commands import (
 )
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
 from flows.exits import one_line
+from flows.log import begin
 from flows.private import keep_private
 
 app = typer.Typer(
@@ -107,6 +108,7 @@ def main() -> None:
     keep_private()
     arguments = sys.argv[1:] or ["--help"]
     try:
+        begin()
         code = get_command(app).main(args=arguments, prog_name="v2g", standalone_mode=False)
     except SystemExit as left:
         code = left.code

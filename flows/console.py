@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from flows import log
 from flows.tables import Records
 from warehouse.errors import printable
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from flows.problem import Problem
     from flows.stages import StageResult
 
+_log = logging.getLogger(__name__)
 _PIPE_WIDTH = 1_000_000
 _COLOURS = {"ok": "green", "degraded": "yellow", "failed": "red"}
 
@@ -41,9 +43,16 @@ def write_json(payload: Mapping[str, Any]) -> None:
 
 
 def show_problem(problem: Problem, *, as_json: bool) -> None:
-    """One screen on stderr, or an {"error": …} object on stdout for a program that reads it."""
+    """One screen on stderr, or an {"error": …} object on stdout for a program that reads it.
+
+    Where stderr is for a program, it is a line of the log.
+    """
     if as_json:
         write_json({"error": problem.to_record()})
+        return
+    if log.as_json():
+        more = {"kind": problem.kind, "exit_code": problem.exit_code}
+        _log.error(" · ".join(filter(None, (problem.message, problem.hint))), extra=more)
         return
     from rich.panel import Panel
 
@@ -52,6 +61,14 @@ def show_problem(problem: Problem, *, as_json: bool) -> None:
         text.append(f"\n\n{_lines(problem.hint)}", style="dim")
     title = Text(f"{problem.title} (exit {problem.exit_code})")
     make_console(stderr=True).print(Panel(text, title=title, title_align="left", border_style="red"))
+
+
+def say(text: str) -> None:
+    """Tell something on stderr: as it is, or as a line of the log where that is for a program."""
+    if log.as_json():
+        _log.info("%s", text)
+    else:
+        make_console(stderr=True).print(text, soft_wrap=True)
 
 
 def _lines(text: str) -> str:
@@ -89,6 +106,9 @@ def show_tables(out: Console, tables: Mapping[str, Sequence[Mapping[str, Any]]])
 def counting() -> Iterator[Callable[[str, int, int], None]]:
     """Show bars on stderr: what it yields is reported what is under way, how much is done, and of how
     much."""
+    if log.as_json():
+        yield lambda *_: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     bars = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
@@ -107,8 +127,11 @@ def counting() -> Iterator[Callable[[str, int, int], None]]:
 def working(label: str) -> Iterator[Callable[[str], None]]:
     """Show on stderr that something is under way, and the lines that the rooms log meanwhile.
 
-    What it yields changes the label.
+    What it yields changes the label. Where stderr is for a program, there is no label.
     """
+    if log.as_json():
+        yield lambda _: None
+        return
     from rich.logging import RichHandler
 
     console = make_console(stderr=True)

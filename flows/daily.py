@@ -31,6 +31,8 @@ from flows.moments import require_come
 from flows.notify import notify
 from flows.outcome import Outcome, keep
 from flows.secret import without_secrets
+from flows.server.crashed import crash_killed
+from flows.snapshot import keep_snapshot
 from flows.stages import Context, StageResult
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
 from flows.stages.jobs import STAGES, day_of, steps_of_job, work_off, worst_code
@@ -161,6 +163,7 @@ def scheduled(
 ) -> State[Any]:
     """Do what is due by the settings and by what is on record, one thing after the other."""
     opened, lost, began = _open(workspace), list[str](), now()
+    crash_killed(opened)
 
     def do(job: Job, context: Context) -> list[StageResult]:
         _log.info("%s: %s", job.name, job.why)
@@ -173,10 +176,11 @@ def scheduled(
         }
         return climb(context, steps, day)
 
-    with twin_workers(opened.settings.calibrate.workers):
+    with twin_workers(opened.settings.calibrate.twins):
         came = work_off(opened, do, as_of)
     if came:
         store_status(opened)
+        keep_snapshot(opened)
         notify(opened, began)
     text = "; ".join(f"{one.stage}: {one.message}" for results in came for one in results)
     if code := worst_code(came):
@@ -198,11 +202,13 @@ def daily(
     day = day or tomorrow(as_of, context.workspace.zone)
     flows = _flows_of(context, day)
     lost: list[str] = []
+    crash_killed(context.workspace)
     alone = steps_of(context, day)
     steps = {stage: _step(stage, run_id, flows[stage], alone[stage], lost) for stage in alone}
-    with twin_workers(context.workspace.settings.calibrate.workers):
+    with twin_workers(context.workspace.settings.calibrate.twins):
         results = climb(context, steps, day)
     store_status(context.workspace)
+    keep_snapshot(context.workspace)
     keep(run_id, Outcome(results=results, lost=lost))
     return results if run_exit_code(results) == 0 else _not_green(results, run_exit_code(results))
 

@@ -184,7 +184,7 @@ def _simulate(workspace: Workspace, specs: list[TruthSpec]) -> list[Truth]:
     from twin.synthetic import simulate_chunk
 
     truths = []
-    with twin_workers(workspace.settings.calibrate.workers) as workers:
+    with twin_workers(workspace.settings.calibrate.twins) as workers:
         for answer in workers.spread(simulate_chunk, specs):
             if isinstance(answer, Exception):
                 raise answer

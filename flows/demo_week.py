@@ -33,7 +33,7 @@ def live_the_week(made: Demo, days: int) -> StageResult | None:
     lived = max(0, min(DAYS, days - _LEAST_TELEMETRY_DAYS))
     planned = [MARKET_DATE - timedelta(days=number) for number in range(lived + 1, 0, -1)]
     now = Context.of(workspace, made.as_of)
-    with twin_workers(workspace.settings.calibrate.workers), working("the days before") as progress:
+    with twin_workers(workspace.settings.calibrate.twins), working("the days before") as progress:
         ingest_inbox(now)
         check(now)
         progress("calibrating with what was known a week ago")

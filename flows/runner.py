@@ -19,6 +19,7 @@ from flows.notify import notify
 from flows.outcome import Outcome, take
 from flows.prefect_api import VARIABLE, trouble_with
 from flows.secret import without_secrets
+from flows.snapshot import keep_snapshot
 from flows.stages import Context, StageResult
 from flows.stages.ladder import climb, steps_of
 from flows.stages.record import write_run
@@ -103,7 +104,8 @@ def _watched(context: Context, day: date) -> Outcome:
         lost = f"Prefect failed ({why}): its pages do not show all of this run"
         if outcome := take(context.run_id):
             return Outcome(results=outcome.results, lost=[*outcome.lost, lost])
-        with twin_workers(context.workspace.settings.calibrate.workers):
+        with twin_workers(context.workspace.settings.calibrate.twins):
             results = climb(context, steps_of(context, day), day)
         store_status(context.workspace)
+        keep_snapshot(context.workspace)
         return Outcome(results=results, lost=[lost])

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
-
 from flows.clock import now
-from flows.console import make_console
+from flows.console import say
 from flows.dispatch.bell import listen
 from flows.due import upcoming
 from flows.errors import ServerError
@@ -37,20 +35,19 @@ def serve(workspace: Workspace, port: int) -> None:
     # One way out for both signals; a shell may have set Ctrl-C to be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
-    out = make_console(stderr=True)
     with (
         suppress(KeyboardInterrupt),
         ending_soon_after(frozenset({signal.SIGINT, signal.SIGTERM}), within_s=_END_WITHIN_S, code=0),
-        _the_only_one(workspace, out),
+        _the_only_one(workspace),
         prefect_server(workspace, port, lock=workspace.server_lock) as address,
     ):
         os.environ.update(address.environment)
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
         keep(address.password, workspace.password_file)
-        asyncio.run(_serve_deployments(workspace, address, out))
+        asyncio.run(_serve_deployments(workspace, address))
 
 
-async def _serve_deployments(workspace: Workspace, address: Address, out: Console) -> None:
+async def _serve_deployments(workspace: Workspace, address: Address) -> None:
     from flows.server.runner import ServedRunner
 
     runner = ServedRunner(workspace)
@@ -58,13 +55,10 @@ async def _serve_deployments(workspace: Workspace, address: Address, out: Consol
     await runner.serve_all()
     timezone = ZoneInfo(market_timezone(workspace.zone))
     coming = upcoming(workspace.settings.schedule, workspace.zone, now())
-    out.print(
-        f"Prefect's pages: {address.url} · password {_stated(address, workspace)} · Ctrl-C ends",
-        f"Reports: {address.url}{PREFIX}/ · the same name and password",
-        *(f"  {name:<10}{when.astimezone(timezone):%Y-%m-%d %H:%M %Z}" for name, when in coming.items()),
-        sep="\n",
-        soft_wrap=True,
-    )
+    say(f"Prefect's pages: {address.url} · password {_stated(address, workspace)} · Ctrl-C ends")
+    say(f"Reports: {address.url}{PREFIX}/ · the same name and password")
+    for name, when in coming.items():
+        say(f"  {name:<10}{when.astimezone(timezone):%Y-%m-%d %H:%M %Z}")
     listening = asyncio.create_task(listen(workspace, runner.ring))
     try:
         await runner.start()
@@ -80,7 +74,7 @@ def _stated(address: Address, workspace: Workspace) -> str:
 
 
 @contextmanager
-def _the_only_one(workspace: Workspace, out: Console) -> Iterator[None]:
+def _the_only_one(workspace: Workspace) -> Iterator[None]:
     """For one process a workspace; what an earlier one left when it was killed is ended first."""
     workspace.make_prefect_home()
     if (other := hold(workspace.serve_lock)) is not None:
@@ -90,7 +84,7 @@ def _the_only_one(workspace: Workspace, out: Console) -> Iterator[None]:
     try:
         for lock in (workspace.server_lock, workspace.run_lock):
             if pid := end_holder(lock):
-                out.print(f"ended process {pid}, which an earlier `v2g serve` had left behind")
+                say(f"ended process {pid}, which an earlier `v2g serve` had left behind")
         yield
     finally:
         let_go(workspace.serve_lock)

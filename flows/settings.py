@@ -38,7 +38,7 @@ FILE_NAME = "v2g.toml"
 UnknownPrices = Literal["week_ago", "day_before", "like_days", "combined"]
 _PREFIX = "V2G_"
 _AS_JSON = {True: "[17, 18, 19]", False: '{"key": 1}'}
-OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY", "V2G_PSEUDONYM_KEYS"})
+OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY", "V2G_LOG", "V2G_PSEUDONYM_KEYS"})
 """Variables with the prefix that are no setting."""
 
 
@@ -78,7 +78,8 @@ class PlanSettings(Section):
     dearest kWh of the horizon where that is more, with what demand charge, emissions and a change of plan
     add to it: no price buys what was promised.
     The solver stops after `solver_time_limit_s` a mode; a plan whose gap to the best possible is above
-    `gap_warning` (0.01 is 1 %) is degraded.
+    `gap_warning` (0.01 is 1 %) is degraded. `from_snapshot` has every run leave a copy of the warehouse in
+    exports/, which plans are made from while another process holds the file.
     """
 
     horizon: Literal["published", "market_day"] = "published"
@@ -103,6 +104,7 @@ class PlanSettings(Section):
     holidays: str = Field(default="auto", pattern=r"^(auto|none|[A-Z]{2}(-[A-Z0-9]{1,6})?)$")
     solver_time_limit_s: float = Field(default=120.0, gt=0, le=86400)
     gap_warning: float = Field(default=0.01, ge=0, le=10)
+    from_snapshot: bool = True
 
     @field_validator("wear_risk", mode="before")
     @classmethod
@@ -126,6 +128,9 @@ class CalibrateSettings(Section):
     a state that drifts ask for it, and on other days the state alone is fitted. `state_model` "spme" counts
     the electrolyte in, which tells more of cold and fast days and takes longer. `prior` names a file of
     `v2g twin merge`: what batteries of other sites taught, which full calibrations then begin with.
+    `scheduler` names a Dask scheduler (tcp://HOST:PORT) whose workers, with this software and one thread
+    each, run the twins in place of processes here; who reaches it can do all that they may, unless Dask is
+    set up with TLS (tls://).
     """
 
     workers: int = Field(default=0, ge=0, le=256)
@@ -134,6 +139,12 @@ class CalibrateSettings(Section):
     full_every_days: float = Field(default=30.0, ge=0, le=366)
     state_model: Literal["spm", "spme"] = "spm"
     prior: str = ""
+    scheduler: str = Field(default="", pattern=r"^((tcp|tls)://\S+)?$")
+
+    @property
+    def twins(self) -> int | str:
+        """Where the twins are run: so many processes here, or the address of a scheduler."""
+        return self.scheduler or self.workers
 
 
 class RetentionSettings(Section):

@@ -14,7 +14,7 @@ from flows.mapping.calibrations import ORDER, oldest_first
 from flows.mapping.in_force import IN_FORCE_BY, followed_mode, plans_in_force
 from flows.mapping.promises import promises_met
 from flows.plain import known, records
-from flows.status_days import calibration_rows, day_rows, disk_rows, next_rows
+from flows.status_days import calibration_rows, day_rows, disk_rows, next_rows, spooled_rows, under_way_rows
 from flows.workspace import Workspace
 from warehouse.at_once import at_once
 from warehouse.contracts import DATASETS
@@ -60,6 +60,8 @@ def _tables(workspace: Workspace, as_of: datetime | None) -> Tables:
             warehouse if as_of is None else Known(warehouse, as_of), workspace.zone
         ),
         "last runs": _runs(warehouse, as_of),
+        "under way": under_way_rows(workspace) if as_of is None else [],
+        "spooled": spooled_rows(workspace) if as_of is None else [],
         "next": next_rows(workspace, moment),
         "disk": disk_rows(workspace),
     }

@@ -18,6 +18,7 @@ from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
 from flows.mapping.retail import retail_rows, spread
 from flows.mapping.withdrawn import unfounded_plans
 from flows.plain import records
+from flows.under_way import begun_runs
 from flows.workspace import Workspace
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_day_slots
@@ -135,6 +136,28 @@ def next_rows(workspace: Workspace, now: datetime) -> list[Row]:
         {"what": name, "next_utc": _text(when), "local": local.get(name)} for name, when in coming.items()
     ]
     return sorted(rows, key=lambda row: str(row["next_utc"]))
+
+
+def under_way_rows(workspace: Workspace) -> list[Row]:
+    """The runs that have begun and not ended; killed: its process is gone, and no run has told of it yet."""
+    return [
+        {
+            "run_id": one.run_id, "since_utc": _text(one.since), "stages": ", ".join(one.stages),
+            "market_date": one.day and str(one.day),
+            "state": "killed" if one.process is None else f"process {one.process}",
+        }
+        for one in begun_runs(workspace)
+    ]  # fmt: skip
+
+
+def spooled_rows(workspace: Workspace) -> list[Row]:
+    """Plans that the warehouse has not taken in: made while it was in use; refused: the file is damaged."""
+    files = sorted(workspace.spool.glob("*.spool*"))
+    return [
+        {"plan_id": one.name.partition(".")[0].rpartition("-")[2], "made_utc": one.name.partition("-")[0],
+         "state": "refused" if one.suffix == ".refused" else "waits"}
+        for one in files
+    ]  # fmt: skip
 
 
 def disk_rows(workspace: Workspace) -> list[Row]:

@@ -12,6 +12,7 @@ from flows.clock import now
 from flows.metrics import metrics_text
 from flows.plain import json_text
 from flows.status import Tables, status_of
+from flows.status_days import spooled_rows, under_way_rows
 from flows.workspace import Workspace
 from warehouse.errors import LockedError, WarehouseError
 from warehouse.files import make_folder, write_whole
@@ -47,7 +48,13 @@ def status_at_once(workspace: Workspace, as_of: datetime | None = None) -> Table
         if as_of is not None or not _file(workspace).is_file():
             raise
         stored = json.loads(_file(workspace).read_text(encoding="utf-8"))
-        return {"in use": [{"told_as_of_utc": stored.pop("told_utc"), "why": str(error)}], **stored}
+        in_use = [{"told_as_of_utc": stored.pop("told_utc"), "why": str(error)}]
+        return {"in use": in_use, **stored, **_of_now(workspace)}
+
+
+def _of_now(workspace: Workspace) -> Tables:
+    """What needs no warehouse to be known."""
+    return {"under way": under_way_rows(workspace), "spooled": spooled_rows(workspace)}
 
 
 def _file(workspace: Workspace) -> Path:

@@ -1,4 +1,8 @@
-"""Processes that run the twin: one bad battery costs its own answer, never its neighbours'."""
+"""Processes that run the twin: one bad battery costs its own answer, never its neighbours'.
+
+They are children of this one, or the workers of a Dask scheduler, which are handed what a battery's fit needs
+and hand its answer back: no worker opens the warehouse. What a worker that dies was at is done by another.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from threading import Lock
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
+from flows.errors import UsageError
 from flows.lifeline import end_worker_with
 
 R = TypeVar("R")
@@ -20,16 +25,24 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class TwinWorkers:
-    """A pool of `count` fresh processes that import nothing but what their function names.
+Twins = int | str
+"""Where twins are run: so many processes here, or the address of a Dask scheduler."""
+_ANSWERS_WITHIN_S = 10.0
 
-    0 is one a core; 1 is no process at all: the work is done here, without protection from a crash.
+
+class TwinWorkers:
+    """A pool of `twins` fresh processes that import nothing but what their function names.
+
+    0 is one a core; 1 is no process at all: the work is done here, without protection from a crash. A text is
+    the address of a Dask scheduler, whose workers then do it; where none answers there, one process a core.
     Safe to call from several threads. Use as a context manager: leaving it ends the processes.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count or os.cpu_count() or 1
-        self._pool = _new_pool(self.count)
+    def __init__(self, twins: Twins) -> None:
+        self.count = (0 if isinstance(twins, str) else twins) or os.cpu_count() or 1
+        found = _on_dask(twins) if isinstance(twins, str) else None
+        self.here = found is None and self.count == 1
+        self._pool: Executor = found or _new_pool(self.count)
         self._lock = Lock()
 
     def __enter__(self) -> Self:
@@ -68,7 +81,7 @@ class TwinWorkers:
     def _answers(
         self, function: Callable[[list[R]], list[T]], batches: list[list[R]]
     ) -> Iterator[Sequence[T | Exception]]:
-        if self.count == 1:
+        if self.here:
             for batch in batches:
                 try:
                     yield function(batch)
@@ -82,7 +95,7 @@ class TwinWorkers:
 
     def _submit(
         self, function: Callable[[list[R]], list[T]], batch: list[R]
-    ) -> tuple[ProcessPoolExecutor, Future[list[T]]]:
+    ) -> tuple[Executor, Future[list[T]]]:
         pool = self._pool
         try:
             return pool, pool.submit(function, batch)
@@ -94,7 +107,7 @@ class TwinWorkers:
         self,
         function: Callable[[list[R]], list[T]],
         batch: list[R],
-        pool: ProcessPoolExecutor,
+        pool: Executor,
         future: Future[list[T]],
     ) -> Sequence[T | Exception]:
         try:
@@ -114,26 +127,26 @@ class TwinWorkers:
         except Exception as error:
             return [error] * len(batch)
 
-    def _replace(self, broken: ProcessPoolExecutor) -> None:
+    def _replace(self, broken: Executor) -> None:
         with self._lock:
             if self._pool is broken:
                 _log.warning("a twin process died; what waited for it is tried again")
                 self._pool = _new_pool(self.count)
 
 
-_shared: dict[int, tuple[TwinWorkers, int]] = {}
+_shared: dict[Twins, tuple[TwinWorkers, int]] = {}
 _sharing = Lock()
 
 
 @contextmanager
-def twin_workers(count: int) -> Iterator[TwinWorkers]:
-    """The workers that blocks of the same `count` share, in any thread; they end with the last block.
+def twin_workers(twins: Twins) -> Iterator[TwinWorkers]:
+    """The workers that blocks of the same `twins` share, in any thread; they end with the last block.
 
     Loading PyBaMM and building its models costs seconds a process: a run pays once, not once a stage.
     """
     with _sharing:
-        workers, users = _shared.get(count) or (TwinWorkers(count), 0)
-        _shared[count] = workers, users + 1
+        workers, users = _shared.get(twins) or (TwinWorkers(twins), 0)
+        _shared[twins] = workers, users + 1
     failed: BaseException | None = None
     try:
         yield workers
@@ -142,11 +155,11 @@ def twin_workers(count: int) -> Iterator[TwinWorkers]:
         raise
     finally:
         with _sharing:
-            _, users = _shared[count]
+            _, users = _shared[twins]
             if users > 1:
-                _shared[count] = workers, users - 1
+                _shared[twins] = workers, users - 1
             else:
-                del _shared[count]
+                del _shared[twins]
         if users == 1:
             workers.close(wait=failed is None)
 
@@ -169,3 +182,33 @@ def _new_pool(count: int) -> ProcessPoolExecutor:
         initializer=end_worker_with,
         initargs=(os.getpid(),),
     )
+
+
+class _DaskPool(Executor):
+    """The workers of a Dask scheduler; what one that dies was at goes to another."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._pool = client, client.get_executor(pure=False)
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        submitted: Future[T] = self._pool.submit(fn, *args, **kwargs)
+        return submitted
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+        self._pool.shutdown(wait=wait)
+        self._client.close()
+
+
+def _on_dask(scheduler: str) -> Executor | None:
+    """The pool of a scheduler; None, and a word in the log, where none answers."""
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise UsageError(
+            "[calibrate] scheduler: Dask is not installed", hint="pip install 'v2g-planner[dask]'"
+        ) from None
+    try:
+        return _DaskPool(Client(scheduler, timeout=_ANSWERS_WITHIN_S, set_as_default=False))
+    except (OSError, TimeoutError) as error:
+        _log.warning("no Dask scheduler answers at %s (%s): the twins run here", scheduler, error)
+        return None

@@ -13,6 +13,8 @@ gateway.toml      stations that may connect to `v2g gateway run`
 gateway/          what that keeps: plans, journal, alerts, status
 backups/          copies of the warehouse that `v2g serve` makes
 .prefect/         Prefect's home: its database and results
+.running/         a file a run that is under way, or was killed
+.spool/           plans made from the snapshot while the warehouse was in use, until it takes them in
 .backtest/        copies of the warehouse that a back-test plans in, until it ends
 Nothing is written outside it, and all of it is private: files of mode 0600, folders of mode 0700; `v2g
 migrate` makes a workspace of earlier versions so. A web server that is to show the pages is let in by an
@@ -55,7 +57,8 @@ QUIET_ENVIRONMENT: Mapping[str, str] = {
 class Workspace:
     """An opened workspace: absolute `root` and the settings as they were read.
 
-    lock_timeout_s: how long its warehouse is waited for while somebody else holds it. book: that of the
+    lock_timeout_s: how long its warehouse is waited for while somebody else holds it. database: a copy that
+    stands in for its warehouse, None for none. book: that of the
     settings; None where they name none. contracts: those of the settings. meter_keys: by the meter's serial.
     """
 
@@ -65,6 +68,7 @@ class Workspace:
     contracts: tuple[Contract, ...] = ()
     meter_keys: Mapping[str, MeterKey] = field(default_factory=dict)
     lock_timeout_s: float = 10.0
+    database: Path | None = None
 
     @classmethod
     def open(cls, root: Path) -> Workspace:
@@ -120,7 +124,8 @@ class Workspace:
         """The store; opening a connection is left to its methods."""
         from warehouse.store import Warehouse
 
-        return Warehouse(self.root / "warehouse.duckdb", lock_timeout_s=self.lock_timeout_s)
+        path = self.database or self.root / "warehouse.duckdb"
+        return Warehouse(path, lock_timeout_s=self.lock_timeout_s)
 
     @property
     def zone(self) -> str:
@@ -161,6 +166,21 @@ class Workspace:
     def responses(self) -> Path:
         """Answers of the providers of prices, as they came."""
         return self.root / "responses"
+
+    @property
+    def running(self) -> Path:
+        """A file a run that is under way."""
+        return self.root / ".running"
+
+    @property
+    def snapshot(self) -> Path:
+        """The copy of the warehouse that every run leaves, for notebooks and for when the file is in use."""
+        return self.exports / "snapshot.duckdb"
+
+    @property
+    def spool(self) -> Path:
+        """Plans that the warehouse is to take in."""
+        return self.root / ".spool"
 
     @property
     def prefect_home(self) -> Path:

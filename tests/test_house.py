@@ -83,6 +83,9 @@ PAST_KNOWN = {
     # which plan is in force is decided among all there are, whenever they were made
     "plan.py": {"out_plan"},
     "plan_answer.py": {"out_plan"},
+    "spooled.py": {"out_plan"},
+    # the rows that were just written, by their id
+    "aside.py": {"name", "out_plan", "out_run"},
     "publish.py": {"out_plan"},
     # whether anything can be read at all
     "ladder.py": {"out_run"},
@@ -95,6 +98,7 @@ PAST_KNOWN = {
     "release.py": {"out_private_release"},
     # what has run, by the clock
     "situation.py": {"out_run"},
+    "told_checks.py": {"out_run"},
     # two plans: their own rows, by id
     "plan_diff.py": {"out_plan_slot", "out_plan_price", "out_plan_car", "out_plan_departure"},
     # from a plan to what it rests on: its own rows, by id

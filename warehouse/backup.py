@@ -5,6 +5,7 @@ neither is ever written over the warehouse itself, whatever name or link leads t
 encrypted (`warehouse.sealed`).
 """
 
+import datetime as dt
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -34,18 +35,33 @@ _SIDES = (".wal", ".tmp", ".wal.checkpoint", ".wal.recovery")
 """What DuckDB keeps next to a file: a copy of that name would be taken for it."""
 
 
-def take_snapshot(source: Path, target: Path, *, timeout_s: float) -> Path:
+def take_snapshot(source: Path, target: Path, *, timeout_s: float, taken: dt.datetime | None = None) -> Path:
     """Copy the database to `target` in one step: a reader sees the old copy or the new, never a part.
 
-    Raises CopyError for a target that is there and no earlier snapshot.
+    taken: tz-aware, a moment before this call: it notes that all that was kept by then is in it. Raises
+    CopyError for a target that is there and no earlier snapshot.
     """
     _refuse(source, target, replaces=True, timeout_s=timeout_s)
-    partial = _copied(source, target, "snapshot", timeout_s=timeout_s)
+    partial = _copied(source, target, "snapshot", timeout_s=timeout_s, taken=taken)
     try:
         place(partial, target, replace=True)
     finally:
         _remove(partial)
     return target
+
+
+def snapshot_taken(path: Path, *, timeout_s: float) -> dt.datetime | None:
+    """Return the moment that a snapshot notes, UTC; None for a file that is none, or notes no moment."""
+    if not path.exists() or not _is_snapshot(path, timeout_s=timeout_s):
+        return None
+    try:
+        with connect(path, write=False, timeout_s=timeout_s) as connection:
+            stated = connection.execute("SELECT taken FROM meta_schema").fetchall()[0][0]
+    except duckdb.BinderException:  # of before it was noted
+        return None
+    finally:
+        forget(path)
+    return None if stated is None else dt.datetime.fromisoformat(stated)
 
 
 def take_trial(source: Path, target: Path, empty: Sequence[str], *, timeout_s: float) -> Path:
@@ -194,7 +210,12 @@ def _is_snapshot(path: Path, *, timeout_s: float) -> bool:
 
 
 def _copied(
-    source: Path, target: Path, kind: Literal["snapshot", "backup", "trial"], *, timeout_s: float
+    source: Path,
+    target: Path,
+    kind: Literal["snapshot", "backup", "trial"],
+    *,
+    timeout_s: float,
+    taken: dt.datetime | None = None,
 ) -> Path:
     """Copy the database to a passing name next to `target`; no write permission for the source is needed."""
     make_folder(target.parent)
@@ -203,7 +224,7 @@ def _copied(
         with connect(source, write=False, timeout_s=timeout_s) as connection:  # nobody writes meanwhile
             found_version(connection)
             _copy_with_log(source, partial)
-        _settle_copy(partial, kind, timeout_s=timeout_s)
+        _settle_copy(partial, kind, timeout_s=timeout_s, taken=taken)
     except BaseException:
         _remove(partial)
         raise
@@ -218,11 +239,15 @@ def _copy_with_log(source: Path, partial: Path) -> None:
     copy_private(source, partial)
 
 
-def _settle_copy(partial: Path, kind: str | None, *, timeout_s: float) -> None:
+def _settle_copy(
+    partial: Path, kind: str | None, *, timeout_s: float, taken: dt.datetime | None = None
+) -> None:
     """Have a copy hold all that its write-ahead log holds, and say what it is."""
     with connect(partial, write=True, timeout_s=timeout_s) as connection:
         if found_version(connection) >= SCHEMA_VERSION:
-            connection.execute("UPDATE meta_schema SET copied = ?", [kind])
+            connection.execute("ALTER TABLE meta_schema ADD COLUMN IF NOT EXISTS taken VARCHAR")
+            moment = None if taken is None else taken.isoformat()
+            connection.execute("UPDATE meta_schema SET copied = ?, taken = ?", [kind, moment])
         connection.execute("CHECKPOINT")
 
 

@@ -103,6 +103,10 @@ class CopyError(StoreError):
     """A copy of the database cannot be put there, or taken from there."""
 
 
+class SpoolError(StoreError):
+    """A file of spooled rows is damaged, or holds something else than one plan."""
+
+
 class SchemaVersionError(StoreError):
     """The database has the layout of another version of this software."""
 

@@ -38,6 +38,7 @@ META_COLUMNS = {
     # names the last transaction, so that one whose end was not seen can be determined
     "last_write": "VARCHAR",
     "copied": "VARCHAR",  # snapshot, backup, trial; null in a warehouse
+    "taken": "VARCHAR",  # of a snapshot: when it was begun, ISO 8601
 }
 """Of meta_schema, a table of one row that is no contract: it is read before they can be relied on."""
 

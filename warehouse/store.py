@@ -334,9 +334,10 @@ class Warehouse:
         with self._reading() as connection:
             return [export_table(connection, contract, Path(folder)) for contract in contracts]
 
-    def snapshot(self, path: Path | str) -> Path:
+    def snapshot(self, path: Path | str, taken: dt.datetime | None = None) -> Path:
         """Copy the database to `path` in one step; see `warehouse.backup.take_snapshot`."""
-        return take_snapshot(self.path, Path(path).resolve(), timeout_s=self.lock_timeout_s)
+        moment = None if taken is None else _aware(taken, "taken")
+        return take_snapshot(self.path, Path(path).resolve(), timeout_s=self.lock_timeout_s, taken=moment)
 
     def trial(self, path: Path | str, *, empty: Sequence[str] = ()) -> "Warehouse":
         """Copy the database to a name that is free, tables emptied, to be written to and thrown away.

@@ -90,7 +90,7 @@ class BackTest:
         courses = courses_of(self.strategies)
         todo = {course: own for course, own in courses.items() if not self._is_done(own)}
         if todo:
-            workers = twin_workers(self.workspace.settings.calibrate.workers)
+            workers = twin_workers(self.workspace.settings.calibrate.twins)
             with trials(self.workspace, self.run_id) as copies, workers:
                 self._prepare(copies, progress)
                 for course, own in todo.items():

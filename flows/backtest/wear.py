@@ -31,7 +31,7 @@ def twins_word(context: Context, day: date) -> TwinsWord:
     real = RealDay.of(context, day, executed)
     ways = list(ways_of_charging(real, executed))
     stated = twin_wear(
-        context.workspace.settings.calibrate.workers,
+        context.workspace.settings.calibrate.twins,
         real.inputs,
         {way.came.mode: way.problem for way in ways},
         {way.came.mode: way.came for way in ways},

@@ -163,7 +163,7 @@ def messages(
 
     Example: v2g s2 messages --date 2026-06-16 --car car-1 --as-of 2026-06-16T10:00Z
     """
-    from flows.console import make_console
+    from flows.console import say
     from flows.context import Context
     from flows.dispatch.plan_messages import plan_messages
     from flows.mapping.in_force import plan_in_force
@@ -184,7 +184,7 @@ def messages(
         payload, lambda out: out.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
     )
     for name, why in made.left_out.items():
-        make_console(stderr=True).print(f"{name}: {why}", soft_wrap=True, markup=False)
+        say(f"{name}: {why}")
     if made.left_out:
         raise typer.Exit(Exit.DEGRADED)
 

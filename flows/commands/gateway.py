@@ -65,7 +65,7 @@ def run(
     Example: v2g gateway run --workspace depot --port 9220
     """
     from flows.clock import running_from
-    from flows.console import make_console
+    from flows.console import say
     from flows.dispatch.gateway import STATE_FOLDER
     from flows.dispatch.gateway.config import FILE_NAME, load_config
     from flows.dispatch.gateway.desk import Desk
@@ -85,10 +85,7 @@ def run(
     scheme = "ws" if tls is None else "wss"
     plain = tls is None and not host.startswith("127.")
     warning = " · without TLS passwords can be read on the way: --cert, --key" if plain else ""
-    make_console(stderr=True).print(
-        f"{scheme}://{host}:{port} · {len(config.stations)} stations on the list · Ctrl-C ends{warning}",
-        soft_wrap=True,
-    )
+    say(f"{scheme}://{host}:{port} · {len(config.stations)} stations on the list · Ctrl-C ends{warning}")
     _until_stopped(Gateway(desk, speed=speed).run(host, port, tls))
 
 

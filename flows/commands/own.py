@@ -178,16 +178,15 @@ def _keys() -> dict[str, list[dict[str, str]]]:
 
 def _show_suggestion(console: Console, found: Suggestion, out: Path | None) -> None:
     """The mapping on stdout, or where it was written; what is open next to it."""
-    from flows.console import make_console
+    from flows.console import say
     from warehouse.errors import printable
 
     if out is None:
         print_text(console, found.text)
     else:
         console.print(f"{out} is a mapping of {found.dataset or 'an unknown kind of file'}", soft_wrap=True)
-    on_stderr = make_console(stderr=True)
     for one in found.left_open:
-        on_stderr.print(f"left open: {printable(one)}", soft_wrap=True)
+        say(f"left open: {printable(one)}")
 
 
 def write_new(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date as Date  # noqa: N812 a command has an option of that name
 from datetime import datetime
 from typing import Annotated
 
@@ -70,14 +71,18 @@ def plan(
     as they last reported it, else as the plans say that were followed; what runs in this quarter-hour stays.
     A day that is over is planned as of when its prices had come, unless --as-of tells another moment.
     Answers directly, without Prefect. The same inputs give "unchanged"; changed ones a new plan that names
-    what changed. Exit 3 when the plan in force is degraded, 5 when there is none.
+    what changed. Exit 3 when the plan in force is degraded, 5 when there is none. While another process holds
+    the warehouse, the day is planned from the snapshot that every run leaves, if nothing was taken in since:
+    pages and schedule go out, and the warehouse takes the plan in with the next stage that writes.
 
     Example: v2g plan --date 2020-07-05, v2g plan --now
     """
     from flows.console import working
     from flows.mapping.prices import day_to_plan_now, known_since
     from flows.stages import Context
+    from flows.stages.aside import plan_aside
     from flows.stages.plan import plan as stage
+    from warehouse.errors import LockedError
     from warehouse.zones import market_day_bounds
 
     if from_now and day is not None:
@@ -85,12 +90,25 @@ def plan(
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     context = Context.of(opened, call.as_of)
-    date = day_to_plan_now(context) if from_now else market_date(day, call, opened.zone)
-    over = not call.as_of_given and market_day_bounds(date, opened.zone)[1] <= call.as_of
-    if over:
-        context = Context.of(opened, known_since(context, date))
-    with working(f"planning {date}"):
-        result = stage(context, date)
+
+    def wanted(context: Context) -> Date:
+        return day_to_plan_now(context) if from_now else market_date(day, call, opened.zone)
+
+    over = False
+    try:
+        date = wanted(context)
+        over = not call.as_of_given and market_day_bounds(date, opened.zone)[1] <= call.as_of
+        if over:
+            context = Context.of(opened, known_since(context, date))
+        with working(f"planning {date}"):
+            result = stage(context, date)
+    except LockedError as locked:
+        if over:
+            raise
+        with working("planning from the snapshot"):
+            results = plan_aside(context, wanted, locked)
+        call.finish(*results)
+        return
     if over:
         result = replace(result, message=f"as of {context.as_of:%Y-%m-%d %H:%M} UTC: {result.message}")
     call.finish(result)

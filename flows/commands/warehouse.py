@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.clock import now
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
 from flows.errors import UsageError
 
@@ -64,7 +65,7 @@ def snapshot(
     """
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
-    written = opened.warehouse.snapshot(file or opened.exports / "snapshot.duckdb")
+    written = opened.warehouse.snapshot(file or opened.snapshot, now())
     _report(call, {"snapshot": str(written)}, f"Snapshot {written}")
 
 
@@ -142,13 +143,16 @@ def restore(
     """
     from flows.console import working
     from flows.sealed import disclose_with
+    from flows.snapshot import note_taken_in
 
     call = Call.of(ctx, workspace, as_json, as_of)
     if (key is None) != (certificate is None):
         raise UsageError("--key and --certificate belong together: both open an encrypted backup")
     disclose = None if key is None or certificate is None else disclose_with(key, certificate)
+    opened = call.open()
     with working("verifying and restoring"):
-        rows = call.open().warehouse.restore(file, disclose)
+        rows = opened.warehouse.restore(file, disclose)
+    note_taken_in(opened)
     _report(call, {"restored": str(file), "rows": rows}, f"Restored {file}: {_sum(rows)}")
 
 

@@ -21,6 +21,8 @@ from flows.version import source_hash
 from optimize.types import Tariff
 from twin.types import Calibration
 
+_MAKE_NONE = {"gap_warning", "from_snapshot"}
+"""Settings under which a plan comes out as it does anyway."""
 UNKNOWN_CALIBRATION = "none"
 """calibration_id of a car whose twin has no answer: it is charged, never discharged."""
 
@@ -65,7 +67,7 @@ class PlanInputs:
         known = {battery: calibration.calibration_id for battery, calibration in self.calibrations.items()}
         options = {
             "tariff": self.settings.tariff.adders,
-            "plan": self.settings.plan.model_dump(exclude={"gap_warning"}),  # judges a plan, makes none
+            "plan": self.settings.plan.model_dump(exclude=_MAKE_NONE),
         }
         parts = {
             "prices": self.prices.digest,

@@ -148,9 +148,10 @@ def _readable(rows: pd.DataFrame) -> dict[str, Calibration]:
             try:
                 found[record["battery_id"]] = Calibration.from_record(record)
             except (ValueError, TypeError, LookupError, AttributeError) as error:
+                own = record["battery_id"]
                 _log.warning(
                     "%s: calibration %s cannot be read (%s)",
-                    record["battery_id"], record["calibration_id"], error,
+                    own, record["calibration_id"], error, extra={"battery_id": own},
                 )  # fmt: skip
         rows = rows[~newest]
     return found

@@ -68,5 +68,6 @@ def _statistics(battery: str, parameters: str) -> SiblingStatistics | None:
     try:
         return sibling_statistics(TwinRecord.from_json(parameters))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        _log.warning("%s telles of its siblings nothing: its parameters cannot be read (%s)", battery, error)
+        text = "%s tells its siblings nothing: its parameters cannot be read (%s)"
+        _log.warning(text, battery, error, extra={"battery_id": battery})
         return None

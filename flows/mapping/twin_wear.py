@@ -13,7 +13,7 @@ from flows.mapping.horizon import QUARTER
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.question import SLOT_HOURS
 from flows.mapping.requests import battery_spec
-from flows.workers import twin_workers
+from flows.workers import Twins, twin_workers
 from optimize.types import BoolArray, DayProblem, Mode, ModePlan
 from twin.errors import TwinError
 
@@ -27,7 +27,7 @@ TwinWear = Mapping[tuple[Mode, str], tuple[float, float]]
 
 
 def twin_wear(
-    workers: int,
+    workers: Twins,
     inputs: PlanInputs,
     problems: Mapping[Mode, DayProblem],
     plans: Mapping[Mode, ModePlan],
@@ -66,7 +66,8 @@ def twin_wear(
                 for made in plans.values()
             ]
         except (TwinError, ValueError, TypeError, LookupError, ArithmeticError) as error:
-            _log.warning("%s: the twin cannot be asked what its day wears: %s", car.battery_id, error)
+            text, battery = "%s: the twin cannot be asked what its day wears: %s", car.battery_id
+            _log.warning(text, battery, error, extra={"battery_id": battery})
             continue
         asked += [(mode, car.battery_id) for mode in plans]
         requests += own

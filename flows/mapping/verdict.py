@@ -6,6 +6,8 @@ nothing. It is decided before solving, to spare it, and again inside the transac
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -89,6 +91,12 @@ def _sessions(in_force: Plan, candidate: Candidate) -> bool:
     return bool(late and not was_late) or (
         late == was_late and pd.Timestamp(candidate.as_of) < in_force["as_of_utc"]
     )
+
+
+def changed_inputs(replaced: Plan, parts: Mapping[str, str]) -> str:
+    """The parts of the inputs that a plan has otherwise than the one that it replaces."""
+    before: Mapping[str, str] = json.loads(replaced["input_parts_json"])
+    return ", ".join(name for name in sorted({*before, *parts}) if before.get(name) != parts.get(name))
 
 
 def failed_modes(plan: Plan) -> frozenset[str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from flows.mapping.findings import findings
 from flows.mapping.readiness import readiness
+from flows.mapping.told_checks import told_findings
 from flows.money import Money
 from flows.plain import records
 from flows.publish import day_charts
@@ -40,7 +40,7 @@ def fleet_page(plan: StoredPlan, money: Money) -> Mapping[str, Any]:
         "missed": records(plan.departures[plan.departures["missing_kwh"] > 0]),
         "promises": plan.promises,
         "checks_run": len(plan.checks),
-        "failed_checks": records(findings(plan.checks)),
+        "failed_checks": told_findings(plan.checks),
         "parts": json.loads(plan.header["input_parts_json"]),
         "price_note": prices.note,
         "power_chart": day_charts.price_and_power(plan.axis, prices.frame, prices.titles, plan.sites, money),

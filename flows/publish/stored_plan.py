@@ -11,6 +11,7 @@ import pandas as pd
 from flows.mapping.horizon import quarter_hours
 from flows.mapping.in_force import followed_mode
 from flows.mapping.promises import promises_met
+from flows.mapping.told_checks import untold_checks
 from flows.plain import records
 from flows.publish.day_charts import DayAxis
 from flows.publish.prices import UsedPrices, used_prices
@@ -80,7 +81,7 @@ def stored_plan(workspace: Workspace, plan_id: str) -> StoredPlan:
         residuals=known.read("out_twin_residual", where=ids),
         prices=used_prices(known, header, workspace.money),
         promises=promises_met(known, header["zone"]),
-        checks=known.read("out_check", where={"run_id": header["run_id"]}),
+        checks=untold_checks(known, header),
         checkups=known.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
         batteries=known.read("core_battery", where=mine_too),
         wear_days=wear_days(known, header, mine_too["battery_id"], followed_mode(header)),

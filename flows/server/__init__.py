@@ -6,4 +6,5 @@ guard     whose requests it listens to                  password  made at every 
 pages     the reports next to Prefect's own pages       opening   the reports alone, for `v2g open`
 runner    the deployments served, one run at a time     flow_run  what runs in the child of such a run
 allowed   what a deployment and its run may carry       held      which process of a workspace is still there
+crashed   runs that were killed are not running any more
 """

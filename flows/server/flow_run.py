@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
 
 from flows.lifeline import end_with, ending_soon_after
+from flows.log import begin
 from flows.server.allowed import RefusedRunError, Served
 from flows.server.held import hold
 
@@ -37,6 +38,7 @@ def main() -> NoReturn:
     asked = words.parse_args()
     end_with(asked.parent)
     hold(asked.lock)
+    begin()
     served = Served(flow=asked.flow, workspace=asked.workspace)
     code: object = 1
     try:

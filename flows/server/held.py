@@ -43,19 +43,20 @@ def end_holder(path: Path) -> int | None:
     """
     ended: int | None = None
     for order in (None, signal.SIGTERM, signal.SIGKILL):
-        if order is not None and (pid := _holder(path)):
+        if order is not None and (pid := holder(path)):
             with suppress(ProcessLookupError):
                 os.kill(pid, order)
                 ended = pid
         deadline = time.monotonic() + _GRACE_S
-        while (pid := _holder(path)) is not None and time.monotonic() < deadline:
+        while (pid := holder(path)) is not None and time.monotonic() < deadline:
             time.sleep(0.1)
         if pid is None:
             break
     return ended
 
 
-def _holder(path: Path) -> int | None:
+def holder(path: Path) -> int | None:
+    """The id of the process that holds `path` (0: unknown); None where nobody does."""
     if not path.exists():
         return None
     with path.open("rb") as file:
@@ -67,5 +68,5 @@ def _holder(path: Path) -> int | None:
 
 
 def _named(path: Path) -> int:
-    text = path.read_text().strip()
+    text = path.read_text().partition("\n")[0].strip()
     return int(text) if text.isdecimal() else 0

@@ -1,6 +1,7 @@
 """The stages of the daily run as plain functions: data in, rows written once, a StageResult out.
 
 ladder     their order, and how a day goes on where one fails
+aside      a plan while another process holds the warehouse     spooled  its rows, once the file is free
 ingest     a file → raw_…             check     raw_… → core_… + core_quarantine + out_check
 fetch_day  providers → raw_…
 calibrate  core_… → out_calibration…  plan      core_… + calibrations → out_plan…

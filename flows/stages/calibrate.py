@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
@@ -59,8 +60,9 @@ Progress = Callable[[int, int, float], None]
 
 def in_threads(work: Work, chunks: Sequence[Chunk]) -> Iterable[ChunkOutcome]:
     """Go through the chunks in threads, which wait for the twin's processes."""
-    with ThreadPoolExecutor(max_workers=8) as threads:
-        yield from threads.map(work, chunks)
+    with ThreadPoolExecutor(max_workers=8) as threads:  # each knows the run that it is of
+        begun = [threads.submit(copy_context().run, work, chunk) for chunk in chunks]
+        yield from (one.result() for one in begun)
 
 
 @recorded("calibrate")
@@ -89,7 +91,7 @@ def calibrate(
     mates = site_mates(known, disputed)
     priors = priors_of(known, disputed, bases_of(context.workspace, own_site(context.workspace)))
     begin, done = perf_counter(), count()
-    with twin_workers(settings.workers) as workers:
+    with twin_workers(settings.twins) as workers:
 
         def work(chunk: Chunk) -> ChunkOutcome:
             try:
@@ -145,7 +147,13 @@ def calibrate_batteries(
 
     stored, unstored = _each_if_not_all(made, store, lambda one: one[0].battery_id)
     for calibration in stored:
-        _log.info("calibrated %s: %s, %s", calibration.battery_id, calibration.quality, calibration.reason)
+        _log.info(
+            "calibrated %s: %s, %s",
+            calibration.battery_id,
+            calibration.quality,
+            calibration.reason,
+            extra={"battery_id": calibration.battery_id},
+        )
     records: list[dict[Any, Any]] = [
         *earlier.to_dict("records"),
         *(calibration.to_record() for calibration in stored),
@@ -167,8 +175,11 @@ def _each_if_not_all(
         raise
     except Exception as error:
         if len(members) == 1:
-            _log.error("calibrate %s: %s", name(members[0]), error, exc_info=trace_of(error))
-            return [], [(name(members[0]), _why(error))]
+            battery = name(members[0])
+            _log.error(
+                "calibrate %s: %s", battery, error, exc_info=trace_of(error), extra={"battery_id": battery}
+            )
+            return [], [(battery, _why(error))]
     done: list[R] = []
     failures: list[tuple[str, str]] = []
     for member in members:

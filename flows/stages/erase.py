@@ -26,7 +26,7 @@ from flows.errors import FlowsError, UsageError
 from flows.mapping.hashing import hash_values
 from flows.owners import owner_named, read_owners
 from flows.stages.publish import publish
-from flows.stages.record import StageResult
+from flows.stages.record import StageResult, take_in_spooled
 from flows.version import code_version
 from flows.workspace import Workspace
 from optimize.errors import OptimizeError
@@ -52,6 +52,9 @@ def erase(context: Context, owner: str) -> StageResult:
     """
     workspace = context.workspace
     with alone(workspace):
+        take_in_spooled(context)
+        for unreadable in workspace.spool.glob("*.refused"):  # nobody can look for a car in it
+            unreadable.unlink()
         before = begun(workspace)
         results = [] if before is None else [_carried_out(context, before)]
         if before is None or before.owner != owner:

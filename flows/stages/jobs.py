@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 
 from flows.clock import now, tomorrow
 from flows.context import Context
 from flows.due import Job, JobName, due, skipped
-from flows.stages.ladder import Step, climb, run_exit_code, steps_of
+from flows.stages.aside import Aside, aside, planned_aside
+from flows.stages.ladder import Step, answer_of, climb, run_exit_code, steps_of
 from flows.stages.record import StageResult, write_run
 from flows.stages.situation import situation_of
 from flows.stages.trouble import DEGRADED
 from flows.workspace import Workspace
-from warehouse.errors import WarehouseError
+from warehouse.errors import LockedError, WarehouseError
 
 STAGES: Mapping[JobName, Sequence[str]] = {
     "replan": ("plan", "publish"),
@@ -43,7 +45,10 @@ def work_off(workspace: Workspace, do: Do, as_of: datetime | None = None) -> lis
     came: list[list[StageResult]] = []
     while True:
         context = Context.of(workspace, as_of or now())
-        on_record = situation_of(context)
+        try:
+            on_record = situation_of(context)
+        except LockedError as locked:
+            return [*came, *_from_snapshot(context, locked)]
         if not came and (stated := skipped(settings, zone, context.as_of, on_record)):
             came.append([_caught_up(context, stated)])
         left = [job for job in due(settings, zone, context.as_of, on_record) if job not in done]
@@ -51,6 +56,30 @@ def work_off(workspace: Workspace, do: Do, as_of: datetime | None = None) -> lis
             return came
         done.add(left[0])
         came.append(do(left[0], context))
+
+
+def _from_snapshot(context: Context, locked: LockedError) -> list[list[StageResult]]:
+    """Make the plans that are due by the snapshot while another process holds the warehouse.
+
+    Raises LockedError where none is, or none can be made.
+    """
+    settings, zone = context.workspace.settings.schedule, context.workspace.zone
+    with aside(context.workspace, locked) as own:
+        here = replace(context, workspace=own.workspace)
+        jobs = due(settings, zone, context.as_of, situation_of(here))
+        wanted = [job for job in jobs if job.name in ("plan", "replan")]
+        if not wanted:
+            raise locked
+        days = dict.fromkeys(day_of(job, own.context(context)) for job in wanted)
+        return [_planned(own, Context.of(context.workspace, context.as_of), day) for day in days]
+
+
+def _planned(own: Aside, context: Context, day: date) -> list[StageResult]:
+    """A day of several: one that cannot be planned costs no other."""
+    try:
+        return planned_aside(own, context, day)
+    except Exception as error:
+        return [answer_of("plan", error)]
 
 
 def without_prefect(job: Job, context: Context) -> list[StageResult]:

@@ -14,9 +14,11 @@ from datetime import date, datetime
 
 from flows.clock import now
 from flows.context import Context
+from flows.log import at_work
 from flows.stages.record import StageResult, write_run
 from flows.stages.trouble import DEGRADED, trace_of
-from warehouse.errors import WarehouseError
+from flows.under_way import under_way
+from warehouse.errors import LockedError, WarehouseError
 
 _log = logging.getLogger(__name__)
 Step = Callable[[], StageResult]
@@ -53,19 +55,44 @@ def climb(context: Context, steps: Mapping[str, Step], day: date | None = None) 
     """Take the steps in their order; one that raises is answered as failed, and the next is taken.
 
     day: the market day that they are for, which a failure is recorded with.
-    Raises the warehouse's error (LockedError, NoWarehouseError, …) when a step failed and nothing can be
-    read.
+    Where another process holds the warehouse, the day is planned from the snapshot. Raises the warehouse's
+    error (LockedError, NoWarehouseError, …) when a step failed and nothing can be read.
     """
     results: list[StageResult] = []
-    for stage, step in steps.items():
-        if stage == "publish" and any(one.stage == "plan" and one.status == "failed" for one in results):
-            break
-        began = now()
-        try:
-            results.append(step())
-        except Exception as error:
-            results.append(_failed(context, stage, began, error, day if stage in _OF_A_DAY else None))
+    with under_way(context, list(steps), day):
+        for stage, step in steps.items():
+            if stage == "publish" and any(one.stage == "plan" and one.status == "failed" for one in results):
+                break
+            began = now()
+            try:
+                results.append(step())
+            except Exception as error:
+                try:
+                    with at_work(context.run_id, stage):
+                        own = day if stage in _OF_A_DAY else None
+                        results.append(_failed(context, stage, began, error, own))
+                except LockedError as locked:
+                    return [*results, *_from_snapshot(context, list(steps), stage, day, locked)]
     return results
+
+
+def _from_snapshot(
+    context: Context, stages: Sequence[str], stage: str, day: date | None, locked: LockedError
+) -> list[StageResult]:
+    """The plan of a day that found the warehouse in use at a stage; raises LockedError where there is none to
+    be made, or it was made before."""
+    from flows.stages.aside import plan_aside
+
+    left = list(stages[stages.index(stage) :])
+    if day is None or not {"plan", "publish"} <= set(left):
+        raise locked
+    skipped = [one for one in left if one not in ("plan", "publish")]
+    try:
+        return plan_aside(context, lambda _: day, locked, skipped)
+    except LockedError:
+        raise
+    except Exception as error:
+        return [answer_of("plan", error)]
 
 
 def run_exit_code(results: Sequence[StageResult]) -> int:
@@ -86,17 +113,23 @@ def run_exit_code(results: Sequence[StageResult]) -> int:
 
 def _failed(context: Context, stage: str, began: datetime, error: Exception, day: date | None) -> StageResult:
     """The answer of a stage that raised, recorded as well as it can be."""
+    failed = answer_of(stage, error)
+    context.workspace.warehouse.read(
+        "out_run", where={"run_id": context.run_id}
+    )  # raises where nothing can be read
+    with suppress(WarehouseError, OSError):
+        write_run(context, stage, began, "failed", failed.exit_code, failed.message, day)
+    return failed
+
+
+def answer_of(stage: str, error: Exception) -> StageResult:
+    """What a stage that raised has to answer."""
     from flows.problem import problem_of
 
     problem = problem_of(error)
     _log.error("%s: %s", stage, problem.message, exc_info=trace_of(error))
-    context.workspace.warehouse.read(
-        "out_run", where={"run_id": context.run_id}
-    )  # raises where nothing can be read
     code = _NO_PLAN if stage == "plan" and problem.exit_code == _FAULT else problem.exit_code
     message = f"{problem.message} · {problem.hint}" if problem.hint else problem.message
-    with suppress(WarehouseError, OSError):
-        write_run(context, stage, began, "failed", code, message, day)
     return StageResult(
         stage=stage, status="failed", message=message, exit_code=code, details={"kind": problem.kind}
     )

@@ -83,7 +83,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
     wear: TwinWear = {}
     try:
         if context.shown:
-            workers = context.workspace.settings.calibrate.workers
+            workers = context.workspace.settings.calibrate.twins
             wear = twin_wear(workers, inputs, solved.problems, planned.plans)
     except Exception as error:  # a figure for the reader: the schedule does not wait for it
         _log.warning("the twin has no word on the wear of this plan", exc_info=True)

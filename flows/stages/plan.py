@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -19,7 +18,7 @@ from flows.mapping.plan_rows import plan_frames, price_rows
 from flows.mapping.read_inputs import read_inputs
 from flows.mapping.rungs import PlanSource
 from flows.mapping.used import files_used
-from flows.mapping.verdict import Candidate, Verdict, failed_modes, judge
+from flows.mapping.verdict import Candidate, Verdict, changed_inputs, failed_modes, judge
 from flows.mapping.withdrawn import unfounded_plans
 from flows.stages.made import Made, followed_plans, input_notes, make
 from flows.stages.plan_answer import answer
@@ -128,9 +127,8 @@ def _tables(
     context: Context, inputs: PlanInputs, made: Made, verdict: Verdict, written: datetime
 ) -> dict[str, pd.DataFrame]:
     """Every out_plan… table of a plan that is to be written."""
-    replaced, changed = verdict.replaces, None
-    if replaced is not None:
-        changed = _changes(json.loads(replaced["input_parts_json"]), inputs.parts)
+    replaced = verdict.replaces
+    changed = None if replaced is None else changed_inputs(replaced, inputs.parts)
     header = {
         "market_date": inputs.market_date,
         "zone": inputs.zone,
@@ -181,7 +179,3 @@ def _tables(
         mine = stated[name]["mode"] == made.followed
         stated[name].loc[mine, "plan_source"] = stated[name].loc[mine, "battery_id"].map(made.rungs)
     return stated
-
-
-def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    return ", ".join(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))

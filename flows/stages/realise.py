@@ -29,6 +29,7 @@ from flows.mapping.twin_wear import TwinWear, twin_wear
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version, source_hash
+from flows.workers import Twins
 from optimize.realised import CAUSES, Figures, Realised
 from optimize.realised import realise as account_of
 from optimize.types import DayProblem, Mode, ModePlan
@@ -111,7 +112,7 @@ def _realise(context: Context, day: date) -> list[dict[str, Any]]:
         cars = known.read("out_realised_car", where={"realised_id": str(same.iloc[-1])})
         return _shown(cars, day)
     spot = spot_eur_per_kwh(known, zone, real.slots)
-    cars, departed = _cars(context.workspace.settings.calibrate.workers, real, executed, spot)
+    cars, departed = _cars(context.workspace.settings.calibrate.twins, real, executed, spot)
     lineage: dict[str, Any] = {
         "realised_id": hash_values([input_hash, context.as_of.isoformat()])[:16],
         **where,
@@ -176,7 +177,9 @@ def ways_of_charging(real: RealDay, executed: Executed) -> Iterator[Way]:
         yield Way(name=name, problem=problem, came=came, accounts=accounts)
 
 
-def _cars(workers: int, real: RealDay, executed: Executed, spot: Prices) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _cars(
+    workers: Twins, real: RealDay, executed: Executed, spot: Prices
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of out_realised_car and out_realised_deviation without their lineage."""
     counted = real.metering.groupby("battery_id").size()
     ways = list(ways_of_charging(real, executed))
@@ -200,7 +203,7 @@ def _cars(workers: int, real: RealDay, executed: Executed, spot: Prices) -> tupl
     return pd.DataFrame(rows), departed
 
 
-def _by_twin(workers: int, real: RealDay, ways: Sequence[Way]) -> TwinWear:
+def _by_twin(workers: Twins, real: RealDay, ways: Sequence[Way]) -> TwinWear:
     """The twin's answer for the cars whose contract asks for it."""
     only = {name for name, one in real.inputs.contracts.of.items() if one.wear == "twin"}
     if not only:

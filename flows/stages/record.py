@@ -13,9 +13,11 @@ from typing import Any, Literal, ParamSpec, cast
 from flows.clock import now
 from flows.context import Context
 from flows.lineage import with_lineage
+from flows.log import at_work
 from flows.plain import known, plain
 from flows.private import keep_private
 from flows.secret import without_secrets
+from flows.snapshot import TAKING_IN, note_taken_in
 from warehouse.errors import UnwritableError, WarehouseError
 
 _log = logging.getLogger(__name__)
@@ -68,32 +70,52 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
         def run(*args: P.args, **kwargs: P.kwargs) -> StageResult:
             context, *more = cast("tuple[Context, object]", args)
             day = next((one for one in more[:1] if isinstance(one, date)), None)
-            started = now()
-            keep_private()
-            try:
-                result = with_lineage(context, stage, lambda: _clean(body(*args, **kwargs)))
-            except Exception as error:
-                from flows.problem import problem_of
-
-                problem = problem_of(error)
-                # Not where it was refused before anything began, or nobody can write now.
-                if problem.exit_code not in (2, 4, 74, 75):
-                    with suppress(WarehouseError, OSError):  # the stage's own error is the one to tell
-                        write_run(context, stage, started, "failed", problem.exit_code, problem.message, day)
-                raise
-            try:
-                write_run(context, stage, started, result.status, result.exit_code, result.message, day)
-            except UnwritableError as error:
-                raise UnwritableError(
-                    f"{stage} is done and written ({result.message}); its line in out_run is not: {error}"
-                ) from error
-            _log.info("%s: %s", stage, result.message)
+            with at_work(context.run_id, stage):
+                keep_private()
+                take_in_spooled(context)
+                result = _run(context, stage, day, lambda: _clean(body(*args, **kwargs)))
+                _log.info("%s: %s", stage, result.message)
             money = context.workspace.money
             return replace(result, tables={name: money.rows(rows) for name, rows in result.tables.items()})
 
         return run
 
     return decorate
+
+
+def _run(context: Context, stage: str, day: date | None, body: Callable[[], StageResult]) -> StageResult:
+    """Do the work of a stage and leave its row, however it ends."""
+    started = now()
+    try:
+        result = with_lineage(context, stage, body)
+    except Exception as error:
+        from flows.problem import problem_of
+
+        problem = problem_of(error)
+        # Not where it was refused before anything began, or nobody can write now.
+        if problem.exit_code not in (2, 4, 74, 75):
+            with suppress(WarehouseError, OSError):  # the stage's own error is the one to tell
+                write_run(context, stage, started, "failed", problem.exit_code, problem.message, day)
+        raise
+    try:
+        write_run(context, stage, started, result.status, result.exit_code, result.message, day)
+    except UnwritableError as error:
+        raise UnwritableError(
+            f"{stage} is done and written ({result.message}); its line in out_run is not: {error}"
+        ) from error
+    if stage in TAKING_IN and context.workspace.database is None:
+        note_taken_in(context.workspace)
+    return result
+
+
+def take_in_spooled(context: Context) -> None:
+    """Have the warehouse take in first what was planned while it was in use; see `flows.stages.spooled`."""
+    folder = context.workspace.spool
+    if context.workspace.database is None and any(folder.glob("*.spool")):
+        from flows.stages.spooled import take_in
+
+        take_in(folder, context.workspace.warehouse)
+        note_taken_in(context.workspace)
 
 
 def _clean(result: StageResult) -> StageResult:

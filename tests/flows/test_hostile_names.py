@@ -124,6 +124,8 @@ ELSEWHERE = {
     "flows.server.opening": "a link of its own: tests/flows/test_open.py",
     "flows.lineage": "names of tables and stages, no text of a row: tests/flows/test_lineage.py",
     "flows.commands.own": "a template of the contracts",
+    "flows.snapshot": "when something was last taken in",
+    "flows.under_way": "the stages of a run, and its day",
     "flows.status_stored": "`status --json`, which is looked at here",
     "flows.notify": "tests/flows/test_notify.py; JSON, or the body of a mail",
     "flows.workspace": "settings of a new workspace",

@@ -23,6 +23,7 @@ import pytest
 
 import flows.clock
 from flows.problem import problem_of
+from flows.snapshot import keep_snapshot
 from flows.stages import StageResult
 from flows.stages.jobs import without_prefect, work_off
 from flows.workspace import Workspace
@@ -176,6 +177,8 @@ class _Life:
             workspace = Workspace.open(self.root)
             object.__setattr__(workspace, "lock_timeout_s", patience_s)
             came = work_off(workspace, without_prefect)
+            if came:
+                keep_snapshot(workspace)
         except Exception as error:
             problem = problem_of(error)
             return Looked(moment=moment, refused=f"{problem.kind}: {problem.message}", code=problem.exit_code)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.warehouse.builders import NOW, prices, promote_unchecked, source_of
+from warehouse.backup import snapshot_taken
 from warehouse.errors import CopyError, UnknownTableError
 from warehouse.store import Warehouse
 
@@ -110,6 +111,18 @@ def test_a_snapshot_replaces_a_snapshot_and_no_backup(warehouse, tmp_path):
     warehouse.restore(tmp_path / "backup.duckdb")
     with pytest.raises(CopyError, match="no snapshot"):  # put back, it is a warehouse again
         Warehouse(target).snapshot(warehouse.path)
+
+
+def test_a_snapshot_notes_when_it_was_taken_and_no_other_copy_does(warehouse, tmp_path):
+    with duckdb.connect(str(warehouse.path)) as connection:  # a file of before it was noted
+        connection.execute("ALTER TABLE meta_schema DROP COLUMN taken")
+    target = warehouse.snapshot(tmp_path / "snapshot.duckdb", NOW)
+    assert snapshot_taken(target, timeout_s=1.0) == NOW
+    warehouse.snapshot(target)
+    assert snapshot_taken(target, timeout_s=1.0) is None
+    warehouse.backup(tmp_path / "backup.duckdb")
+    for path in (tmp_path / "backup.duckdb", warehouse.path, tmp_path / "nothing.duckdb"):
+        assert snapshot_taken(path, timeout_s=1.0) is None
 
 
 def test_a_snapshot_of_the_version_before_is_replaced_unless_it_lies_in_a_workspace(warehouse, tmp_path):
