@@ -30,6 +30,7 @@ from flows.stages.record import StageResult
 from flows.version import code_version
 from flows.workspace import Workspace
 from optimize.errors import OptimizeError
+from warehouse.erasure.again import note
 from warehouse.erasure.database import Held, erase_database, look
 from warehouse.erasure.named import Named
 from warehouse.errors import StoreError
@@ -40,7 +41,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHOWN = 5
 OUTSIDE = (
     "files outside the workspace (what was ingested from, backups and exports put elsewhere) are for you to "
-    "delete, and so is what others were handed"
+    "delete, and so is what others were handed; `v2g restore` here erases them again from a backup of before"
 )
 
 
@@ -126,6 +127,7 @@ def _in_copies(workspace: Workspace, named: Named) -> bool:
 def _carried_out(context: Context, erasure: Erasure) -> StageResult:
     workspace, named = context.workspace, erasure.named
     store = workspace.warehouse
+    note(store.path, erasure.erasure_id, named)
     erase_database(store.path, named, timeout_s=store.lock_timeout_s)
     left: dict[str, str] = {}
     for path in databases(workspace):
