@@ -23,6 +23,8 @@ from warehouse.files import write_whole
 
 FILE = "pseudonyms.key"
 KEYS_VARIABLE = "V2G_PSEUDONYM_KEYS"
+PSEUDONYM = r"p[a-z2-7]{26}"
+"""What every pseudonym looks like."""
 KINDS = ("battery_id", "session_id", "site_id", "charger_id", "made")
 _PURPOSE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _KEY = re.compile(r"[0-9a-f]{64}")

@@ -22,6 +22,7 @@ from flows.context import Context
 from flows.erasure.alone import alone
 from flows.erasure.files import Done, databases, erase_files, naming, words_for
 from flows.erasure.journal import Erasure, begun, ended, keep
+from flows.erasure.keyless import WHY, keyless
 from flows.errors import FlowsError, UsageError
 from flows.mapping.hashing import hash_values
 from flows.owners import owner_named, read_owners
@@ -115,6 +116,14 @@ def _with_pseudonyms(workspace: Workspace, named: Named) -> Named:
     return replace(named, others=named.others | pseudonyms_of(keys, ids))
 
 
+def _pseudonyms(workspace: Workspace) -> set[str]:
+    """What every car that was ever declared is called under the keys that are there."""
+    # Not as of a moment: an export may be of any.
+    cars = workspace.warehouse.read("raw_battery", columns=["battery_id"])["battery_id"]
+    keys = read_keys(workspace.root, os.environ.get(KEYS_VARIABLE))
+    return pseudonyms_of(keys, {"battery_id": cars.astype(str).unique()})
+
+
 def _in_copies(workspace: Workspace, named: Named) -> bool:
     for path in databases(workspace):
         with suppress(StoreError):
@@ -125,7 +134,8 @@ def _in_copies(workspace: Workspace, named: Named) -> bool:
 
 
 def _carried_out(context: Context, erasure: Erasure) -> StageResult:
-    workspace, named = context.workspace, erasure.named
+    workspace = context.workspace
+    named = _with_pseudonyms(workspace, erasure.named)  # keys may have come since it was begun
     store = workspace.warehouse
     note(store.path, erasure.erasure_id, named)
     erase_database(store.path, named, timeout_s=store.lock_timeout_s)
@@ -138,6 +148,7 @@ def _carried_out(context: Context, erasure: Erasure) -> StageResult:
     done = erase_files(workspace, named, erasure.sources)
     unmade = _published(context, erasure.pages)
     left |= done.left | dict.fromkeys(naming(workspace, named, {}), "it names them still")
+    left |= dict.fromkeys(keyless(workspace, _pseudonyms(workspace)), WHY)
     _log(context, erasure, complete=not left)
     if not left:
         ended(workspace)

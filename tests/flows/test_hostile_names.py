@@ -91,7 +91,7 @@ DOORS: dict[str, list[list[object]] | str] = {
     "quarantine release": [["quarantine", "release", "telemetry", "--reason", NAMES[0]]],
     "snapshot": "copies the file as it is",
     "backup": "copies the file as it is",
-    "restore": "copies the file as it is",
+    "restore": "copies the file, less who was erased: tests/warehouse/test_erased_again.py",
     "migrate": "changes layout and modes alone",
     "retention": [["retention", "--telemetry-days", "36500"]],
     "calibrate": [["calibrate"]],

@@ -1,7 +1,7 @@
 """What was erased stays erased where a backup of before is put back: NAME.erased next to a warehouse.
 
-One JSON line an erasure: its id, a salt of its own, and HMACs of the ids of cars and sites that went. It names
-nobody and lists nobody; who can read it, and guesses an id, can tell that it was erased.
+One JSON line an erasure: its id, a salt of its own, and HMACs of the ids of cars and sites that went.
+It names nobody; who can read it, and guesses an id, can tell that it was erased.
 """
 
 from __future__ import annotations
