@@ -31,6 +31,7 @@ from flows.stages.record import StageResult
 from flows.version import code_version
 from flows.workspace import Workspace
 from optimize.errors import OptimizeError
+from warehouse.backups import known_backups
 from warehouse.erasure.again import note
 from warehouse.erasure.database import Held, erase_database, look
 from warehouse.erasure.named import Named
@@ -152,7 +153,9 @@ def _carried_out(context: Context, erasure: Erasure) -> StageResult:
     _log(context, erasure, complete=not left)
     if not left:
         ended(workspace)
-    return _result(erasure, done, left, unmade)
+    elsewhere = [str(one) for one in dict.fromkeys(known_backups(store.path))
+                 if not one.is_relative_to(workspace.root)]  # fmt: skip
+    return _result(erasure, done, left, unmade, elsewhere)
 
 
 def _published(context: Context, pages: Sequence[str]) -> list[str]:
@@ -203,7 +206,9 @@ def _log(context: Context, erasure: Erasure, *, complete: bool) -> None:
     context.workspace.warehouse.write({"out_erasure": pd.DataFrame([row])})
 
 
-def _result(erasure: Erasure, done: Done, left: dict[str, str], unmade: Sequence[str]) -> StageResult:
+def _result(
+    erasure: Erasure, done: Done, left: dict[str, str], unmade: Sequence[str], elsewhere: Sequence[str]
+) -> StageResult:
     parts = [
         f"{len(erasure.named.batteries)} cars: {erasure.rows} rows, {len(erasure.entries)} entries of the "
         f"ledger, {erasure.files} files, and the copies of the warehouse in the workspace",
@@ -213,6 +218,10 @@ def _result(erasure: Erasure, done: Done, left: dict[str, str], unmade: Sequence
         parts.append(f"not erased, see to it and do this again: {shown}")
     if unmade:
         parts.append(f"pages of {', '.join(unmade)} are gone: no plan is left to write them from")
+    if elsewhere:
+        parts.append(
+            f"backups of before that lie elsewhere and are for you to delete: {', '.join(elsewhere)}"
+        )
     parts.append(OUTSIDE)
     return StageResult(
         stage="privacy erase",
@@ -228,6 +237,7 @@ def _result(erasure: Erasure, done: Done, left: dict[str, str], unmade: Sequence
             "rewritten": len(done.rewritten),
             "removed": len(done.removed),
             "not_erased": sorted(left),
+            "backups_elsewhere": list(elsewhere),
         },
     )
 

@@ -104,7 +104,8 @@ def test_a_driver_who_comes_again_for_a_moment_loses_nothing_by_an_award(priced:
         "departure_utc": f"{TOMORROW}T10:20Z",
     }
     rows = [
-        {**night, "arrival_soc": 0.6, "departure_soc": 0.7}, {**brief, "arrival_soc": 0.5, "departure_soc": 0.7}
+        night | {"arrival_soc": 0.6, "departure_soc": 0.7},
+        brief | {"arrival_soc": 0.5, "departure_soc": 0.7},
     ]  # fmt: skip
     put(priced, "sessions", pd.DataFrame(rows).assign(battery_id="car-1"), as_of=NOW)
     check(Context.of(priced, NOW))

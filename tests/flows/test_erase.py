@@ -280,8 +280,9 @@ def test_a_contract_that_holds_nobody_any_more_goes(lived: Workspace) -> None:
 
 def test_a_backup_of_before_that_is_restored_brings_nobody_back(lived: Workspace, tmp_path: Path) -> None:
     away, run = tmp_path / "away.duckdb", CliRunner()
-    lived.warehouse.backup(away)
-    erased(lived)
+    lived.warehouse.backup(away, noted=True)
+    result = erase(Context.of(lived, OVER), OWNER)
+    assert result.details["backups_elsewhere"] == [str(away)] and str(away) in result.message
     words = ["restore", str(away), "-w", str(lived.root)]
     said = run.invoke(app, words)
     told = said.stdout.replace("\n", "")
