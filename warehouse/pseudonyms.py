@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from warehouse.errors import ContractError
-from warehouse.files import write_whole
+from warehouse.files import folder_held, write_whole
 
 FILE = "pseudonyms.key"
 KEYS_VARIABLE = "V2G_PSEUDONYM_KEYS"
@@ -102,16 +102,17 @@ def rotate(root: Path, purpose: str, *, keep: bool) -> PurposeKey:
     """
     if not _PURPOSE.fullmatch(purpose):
         raise ContractError(f"{purpose!r} is no name of a purpose: small letters, digits, - and _")
-    keys = read_keys(root)
-    last = current(keys, purpose)
-    fresh = PurposeKey(
-        purpose=purpose, epoch=1 if last is None else last.epoch + 1, key=secrets.token_hex(32)
-    )
-    stay = [one for one in keys if keep or one.purpose != purpose]
-    lines = [
-        json.dumps({"purpose": one.purpose, "epoch": one.epoch, "key": one.key}) for one in (*stay, fresh)
-    ]
-    write_whole(root / FILE, "\n".join(lines) + "\n")
+    with folder_held(root):  # another purpose's key may be made at once
+        keys = read_keys(root)
+        last = current(keys, purpose)
+        fresh = PurposeKey(
+            purpose=purpose, epoch=1 if last is None else last.epoch + 1, key=secrets.token_hex(32)
+        )
+        stay = [one for one in keys if keep or one.purpose != purpose]
+        lines = [
+            json.dumps({"purpose": one.purpose, "epoch": one.epoch, "key": one.key}) for one in (*stay, fresh)
+        ]
+        write_whole(root / FILE, "\n".join(lines) + "\n")
     return fresh
 
 

@@ -37,6 +37,7 @@ from tests.flows.test_realise import NEXT, OVER, account, followed, nights
 from tests.flows.test_settle import SHARED, agreed, rows_of, settled
 from tests.flows.told_of import OWNER, TELLING, scatter, telling
 from warehouse.errors import LockedError
+from warehouse.files import folder_held
 from warehouse.pseudonymous import export_pseudonymous
 from warehouse.pseudonyms import rotate
 
@@ -339,6 +340,8 @@ def test_it_is_refused_while_others_work_and_for_whom_nobody_knows(lived: Worksp
         pytest.raises(LockedError, match="gateway run"),
     ):
         erase(Context.of(lived, OVER), OWNER)
+    with folder_held(lived.root), pytest.raises(LockedError, match="another process changes this workspace"):
+        erase(Context.of(lived, OVER), OWNER)  # as another erasure does
     (lived.root / "owners.toml").chmod(0o644)
     with pytest.raises(UsageError, match="can be read by others"):
         erase(Context.of(lived, OVER), OWNER)
