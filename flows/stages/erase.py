@@ -25,6 +25,7 @@ from flows.erasure.journal import Erasure, begun, ended, keep
 from flows.erasure.keyless import WHY, keyless
 from flows.errors import FlowsError, UsageError
 from flows.mapping.hashing import hash_values
+from flows.owners import FILE as OWNERS
 from flows.owners import owner_named, read_owners
 from flows.stages.publish import publish
 from flows.stages.record import StageResult
@@ -32,7 +33,7 @@ from flows.version import code_version
 from flows.workspace import Workspace
 from optimize.errors import OptimizeError
 from warehouse.backups import known_backups
-from warehouse.erasure.again import note
+from warehouse.erasure.again import note, noted
 from warehouse.erasure.database import Held, erase_database, look
 from warehouse.erasure.named import Named
 from warehouse.errors import StoreError
@@ -77,12 +78,7 @@ def _from_the_start(context: Context, owner: str) -> StageResult:
     named = _with_pseudonyms(workspace, named)
     files = naming(workspace, named, sources)
     if not held.rows and not held.entries and not files and not _in_copies(workspace, named):
-        return StageResult(
-            stage="privacy erase",
-            status="ok",
-            message="nothing is held of whom you name: it was erased before, or never known",
-            details={"batteries": len(found.batteries), "rows": 0, "ledger_entries": [], "files_changed": 0},
-        )
+        return _nothing(workspace, owner)
     erasure = Erasure(
         erasure_id=secrets.token_hex(8),
         begun_utc=now().isoformat(),
@@ -96,6 +92,21 @@ def _from_the_start(context: Context, owner: str) -> StageResult:
     )
     keep(workspace, erasure)
     return _carried_out(context, erasure)
+
+
+def _nothing(workspace: Workspace, owner: str) -> StageResult:
+    """The answer where nothing is held; raises UsageError for whom nobody knows and nobody erased here."""
+    if not any(one.is_of(owner) for one in noted(workspace.warehouse.path)):
+        raise UsageError(
+            f"nothing is held of {owner!r}: no owner in {OWNERS} and no car is called so, and nobody of that "
+            "name was erased here"
+        )
+    return StageResult(
+        stage="privacy erase",
+        status="ok",
+        message="nothing is held of whom you name: it was erased before",
+        details={"batteries": 0, "rows": 0, "ledger_entries": [], "files_changed": 0},
+    )
 
 
 def _looked(workspace: Workspace, asked: Named) -> tuple[Held, Named, dict[str, str]]:
@@ -138,7 +149,7 @@ def _carried_out(context: Context, erasure: Erasure) -> StageResult:
     workspace = context.workspace
     named = _with_pseudonyms(workspace, erasure.named)  # keys may have come since it was begun
     store = workspace.warehouse
-    note(store.path, erasure.erasure_id, named)
+    note(store.path, erasure.erasure_id, named, erasure.owner)
     erase_database(store.path, named, timeout_s=store.lock_timeout_s)
     left: dict[str, str] = {}
     for path in databases(workspace):

@@ -335,6 +335,8 @@ def test_it_is_refused_while_others_work_and_for_whom_nobody_knows(lived: Worksp
         erase(Context.of(lived, OVER), "car-1")
     with pytest.raises(UsageError, match="neither an owner"):
         erase(Context.of(lived, OVER), "no such owner!")
+    with pytest.raises(UsageError, match="nobody of that name was erased here"):
+        erase(Context.of(lived, OVER), "anna-exampel")
     with (
         (lived.root / "gateway" / "journal.jsonl").open("a"),
         pytest.raises(LockedError, match="gateway run"),

@@ -47,7 +47,7 @@ def logged(warehouse, erasure_id, cars_erased=1):
 
 def erased(warehouse, *names, erasure_id="e1"):
     named = look(warehouse.path, Named(batteries=frozenset(names)), timeout_s=2.0).named
-    note(warehouse.path, erasure_id, named)
+    note(warehouse.path, erasure_id, named, "anna")
     erase_database(warehouse.path, named, timeout_s=2.0)
     logged(warehouse, erasure_id, len(names))
 
@@ -131,15 +131,22 @@ def test_a_backup_of_an_earlier_layout_takes_them_too(warehouse, tmp_path):
 def test_what_is_noted_tells_no_name_and_is_noted_once(warehouse):
     named = Named(batteries=frozenset({"CAR1"}), sites=frozenset({"DEPOT"}))
     for _ in range(2):
-        note(warehouse.path, "e1", named)
-    note(warehouse.path, "e2", named)
+        note(warehouse.path, "e1", named, "anna")
+    note(warehouse.path, "e2", named, "anna")
     file = warehouse.path.with_name("warehouse.duckdb.erased")
     text = file.read_text()
     assert "CAR1" not in text and "DEPOT" not in text and file.stat().st_mode & 0o077 == 0
     one, two = noted(warehouse.path)
     assert (one.erasure_id, two.erasure_id) == ("e1", "e2")
     assert not one.batteries & two.batteries  # nobody can tell that it was the same car
-    assert one.salt not in repr(one)
+    assert one.owner != two.owner and "anna" not in text and one.salt not in repr(one)
+    assert [one.is_of(name) for name in ("anna", "CAR1", "CAR2", "ann", "DEPOT")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     found = one.among({"battery_id": {"CAR1", "CAR2", "DEPOT"}, "site_id": {"DEPOT", "CAR1"}})
     assert (found.batteries, found.sites) == (frozenset({"CAR1"}), frozenset({"DEPOT"}))
 
@@ -169,7 +176,7 @@ def test_an_erasure_that_begins_meanwhile_stops_it(warehouse, tmp_path, monkeypa
     verified = backup.verify
 
     def meanwhile(path, *, timeout_s):
-        note(warehouse.path, secrets.token_hex(8), Named(batteries=frozenset({"CAR1"})))
+        note(warehouse.path, secrets.token_hex(8), Named(batteries=frozenset({"CAR1"})), "anna")
         return verified(path, timeout_s=timeout_s)
 
     monkeypatch.setattr(backup, "verify", meanwhile)

@@ -1,7 +1,7 @@
 """What was erased stays erased where a backup of before is put back: NAME.erased next to a warehouse.
 
-One JSON line an erasure: its id, a salt of its own, and HMACs of the ids of cars and sites that went.
-It names nobody; who can read it, and guesses an id, can tell that it was erased.
+One JSON line an erasure: its id, a salt of its own, and HMACs of the owner's name and of the ids of cars and
+sites that went. It names nobody; who can read it, and guesses an id, can tell that it was erased.
 """
 
 from __future__ import annotations
@@ -23,22 +23,31 @@ from warehouse.files import write_whole
 from warehouse.pseudonyms import PurposeKey
 
 LOG = "out_erasure"
+_OWNER = "owner"
 _PARTS = {"batteries": "battery_id", "sites": "site_id"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """An erasure by its id and salt; batteries, sites: what stands for the ids that went."""
+    """An erasure by its id and salt; owner, batteries, sites: what stands for the name and ids that went."""
 
     erasure_id: str
     salt: str = field(repr=False)
+    owner: str = ""
     batteries: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
 
     def stands_for(self, kind: str, ids: Iterable[str]) -> frozenset[str]:
-        """What stands for ids, of `battery_id` or `site_id`."""
+        """What stands for ids, of `battery_id` or `site_id`, or for names."""
         key = PurposeKey(purpose="erased", epoch=1, key=self.salt)
         return frozenset(key.pseudonym(kind, one) for one in ids)
+
+    def is_of(self, name: str) -> bool:
+        """Whether it was the erasure of an owner, or of a car, of that name."""
+        return (
+            self.owner in self.stands_for(_OWNER, [name])
+            or self.stands_for("battery_id", [name]) <= self.batteries
+        )
 
     def among(self, ids: Mapping[str, Iterable[str]]) -> Named:
         """Which of the ids, by kind, it erased."""
@@ -49,14 +58,15 @@ class Note:
         return Named(**own)
 
 
-def note(warehouse: Path, erasure_id: str, named: Named) -> None:
+def note(warehouse: Path, erasure_id: str, named: Named, owner: str) -> None:
     """Add an erasure to those noted, once; in one step and on the disk before it returns."""
     before = noted(warehouse)
     if any(one.erasure_id == erasure_id for one in before):
         return
     empty = Note(erasure_id=erasure_id, salt=secrets.token_hex(32))
     own = {part: empty.stands_for(kind, getattr(named, part)) for part, kind in _PARTS.items()}
-    fresh = Note(erasure_id=erasure_id, salt=empty.salt, **own)
+    (mine,) = empty.stands_for(_OWNER, [owner])
+    fresh = Note(erasure_id=erasure_id, salt=empty.salt, owner=mine, **own)
     write_whole(_list(warehouse), "".join(_line(one) for one in (*before, fresh)))
 
 
@@ -73,7 +83,8 @@ def noted(warehouse: Path) -> Sequence[Note]:
             said = json.loads(line)
             bytes.fromhex(said["salt"])
             parts = {part: frozenset(map(str, said[part])) for part in _PARTS}
-            found.append(Note(erasure_id=str(said["erasure_id"]), salt=said["salt"], **parts))
+            texts = {name: str(said[name]) for name in ("erasure_id", "salt", "owner")}
+            found.append(Note(**texts, **parts))
         except (ValueError, KeyError, TypeError) as error:
             raise CopyError(
                 f"{path}, line {number}, tells of no erasure: put back this file as it was, or take out the "
@@ -105,7 +116,7 @@ def logged(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 def _line(one: Note) -> str:
     said = {part: sorted(getattr(one, part)) for part in _PARTS}
-    return json.dumps({"erasure_id": one.erasure_id, "salt": one.salt, **said}) + "\n"
+    return json.dumps({"erasure_id": one.erasure_id, "salt": one.salt, "owner": one.owner, **said}) + "\n"
 
 
 def _list(warehouse: Path) -> Path:
