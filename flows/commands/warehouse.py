@@ -174,13 +174,13 @@ def _restored(file: str, done: Restored) -> list[str]:
     parts = [f"Restored {file}: {_sum(done.rows)}"]
     if done.erased_again:
         parts.append(
-            f"{done.erased_again} of its cars had been erased since, and were erased from it again: they are "
-            f"in {file} still, which is for you to delete"
+            f"cars of it that had been erased since, and were erased from it again: {done.erased_again}; they "
+            f"are in {file} still, which is for you to delete"
         )
     if done.unnamed:
         parts.append(
-            f"{len(done.unnamed)} owners had been erased since, and nothing tells who "
-            f"({', '.join(done.unnamed)}): erase them again, `v2g privacy erase OWNER`"
+            f"erasures since of which nothing tells who it was: {', '.join(done.unnamed)}; erase them again, "
+            "`v2g privacy erase OWNER`"
         )
     if done.carried is None and done.rows.get("out_private_release"):
         parts.append(
