@@ -174,8 +174,8 @@ def _restored(file: str, done: Restored) -> list[str]:
     parts = [f"Restored {file}: {_sum(done.rows)}"]
     if done.erased_again:
         parts.append(
-            f"cars of it that had been erased since, and were erased from it again: {done.erased_again}; they "
-            f"are in {file} still, which is for you to delete"
+            f"cars that had been erased since, and were erased from it again: {done.erased_again}; they are "
+            f"in {file} still, which is for you to delete"
         )
     if done.unnamed:
         parts.append(
