@@ -83,8 +83,14 @@ def noted(warehouse: Path) -> Sequence[Note]:
             said = json.loads(line)
             bytes.fromhex(said["salt"])
             parts = {part: frozenset(map(str, said[part])) for part in _PARTS}
-            texts = {name: str(said[name]) for name in ("erasure_id", "salt", "owner")}
-            found.append(Note(**texts, **parts))
+            fresh = Note(
+                erasure_id=str(said["erasure_id"]),
+                salt=said["salt"],
+                owner=str(said["owner"]),
+                batteries=parts["batteries"],
+                sites=parts["sites"],
+            )
+            found.append(fresh)
         except (ValueError, KeyError, TypeError) as error:
             raise CopyError(
                 f"{path}, line {number}, tells of no erasure: put back this file as it was, or take out the "
