@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from warehouse.files import make_folder
+from warehouse.files import folder_held, make_folder
 
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 _NOT_HERE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
@@ -26,7 +26,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     folders, the old one is moved aside for a moment, and put back by the next change if it dies just then.
     """
     make_folder(target.parent)
-    with _alone(target.parent):
+    with folder_held(target.parent):
         _tidy(target)
         fresh = target.with_name(f".{target.name}.new")
         try:
@@ -97,20 +97,3 @@ def _exchange(one: Path, other: Path) -> bool:
     if not swapped and failed not in (0, *_NOT_HERE):
         raise OSError(failed, os.strerror(failed), str(other))
     return swapped
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold a folder against others that would change it this way; nothing where there are no such locks."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a share without locks
-            fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)

@@ -39,7 +39,9 @@ class Problem:
 def problem_of(error: BaseException) -> Problem:
     """The problem behind an exception of any room, of the command line or of the system."""
     exit_code, hint = _code_and_hint(error)
-    message = without_secrets(str(error)) or type(error).__name__
+    # str() of what typer refuses leaves out which option it is about
+    text = error.format_message() if isinstance(error, TyperException) else str(error)
+    message = without_secrets(text) or type(error).__name__
     if exit_code == 1:
         message = f"{type(error).__name__}: {message}"
     return Problem(kind=type(error).__name__, message=message, hint=hint, exit_code=exit_code)

@@ -1,7 +1,7 @@
 """A workspace: the one folder in which everything about a fleet is kept.
 
 v2g.toml          settings
-warehouse.duckdb  every table
+warehouse.duckdb  every table; warehouse.duckdb.erased tells, without names, who must not come back
 inbox/            files dropped for the scheduled ingest; inbox/done and inbox/refused afterwards
 mappings/         how foreign files are read: NAME.toml for a file KIND__NAME__anything in the inbox
 responses/        what providers of prices answered, byte for byte

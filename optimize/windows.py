@@ -190,9 +190,7 @@ def certain_arrivals(problem: DayProblem) -> tuple[Session, ...]:
         if more_kwh:
             soc[window.session.session_id] = came_kwh / car.capacity_kwh
         moves = moves or bool(window.slots)
-        full_kwh = _at_full_power(
-            car, window.charge_limit_kw, problem.slot_hours, came_kwh, len(window.slots)
-        )
+        full_kwh = at_full_power(car, window.charge_limit_kw, problem.slot_hours, came_kwh, len(window.slots))
         more_kwh = full_kwh - window.target_kwh
         if window.due != "departure" or (moves and more_kwh > 0.0):
             more_kwh = 0.0
@@ -212,19 +210,16 @@ def most_lacking(
     is so said of it, and to reach no more than the car may hold. behind_kwh: what the session before them
     leaves short of its target, ≥ 0.
     """
-    step, begin = pd.Timedelta(hours=problem.slot_hours).value, problem.slots[0].value
     found, most_kwh = None, _LEAST_KWH
     for session in stays:
-        slots = (session.departure_utc.value - begin) // step + (begin - session.arrival_utc.value) // step
-        limit_kw = _least(session.charge_limit_kw, car.charge_limit_kw)
+        slots, limit_kw, highest_kwh = after_day(problem, car, session)
         said_kwh, target_kwh = (
             session.arrival_soc * car.capacity_kwh,
             session.departure_soc * car.capacity_kwh,
         )
         came_kwh = min(max(said_kwh - behind_kwh, 0.0), car.capacity_kwh)
-        highest_kwh = max(min(car.soc_max, _own(session.max_soc, 1.0)) * car.capacity_kwh, came_kwh)
-        full_kwh = _at_full_power(car, limit_kw, problem.slot_hours, came_kwh, max(0, slots))
-        full_kwh = min(full_kwh, highest_kwh)
+        highest_kwh = max(highest_kwh, came_kwh)
+        full_kwh = min(at_full_power(car, limit_kw, problem.slot_hours, came_kwh, slots), highest_kwh)
         behind_kwh, reachable_kwh = target_kwh - full_kwh, min(target_kwh, highest_kwh)
         if reachable_kwh - full_kwh > most_kwh:
             most_kwh, kwh = reachable_kwh - full_kwh, car.capacity_kwh
@@ -232,7 +227,15 @@ def most_lacking(
     return found
 
 
-def _at_full_power(car: Car, limit_kw: float, hours: float, energy_kwh: float, slots: int) -> float:
+def after_day(problem: DayProblem, car: Car, session: Session) -> tuple[int, float, float]:
+    """Whole slots of a session after the day, its charging limit (kW) and the most that it may hold (kWh)."""
+    step, begin = pd.Timedelta(hours=problem.slot_hours).value, problem.slots[0].value
+    slots = (session.departure_utc.value - begin) // step + (begin - session.arrival_utc.value) // step
+    highest_kwh = min(car.soc_max, _own(session.max_soc, 1.0)) * car.capacity_kwh
+    return max(0, slots), _least(session.charge_limit_kw, car.charge_limit_kw), highest_kwh
+
+
+def at_full_power(car: Car, limit_kw: float, hours: float, energy_kwh: float, slots: int) -> float:
     """What `slots` slots at full power lift an energy to."""
     at_empty, fall = taper_line(car, hours)
     if fall == 0.0:

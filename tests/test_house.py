@@ -92,8 +92,10 @@ PAST_KNOWN = {
     # a log is all that was written to it, in its order; a contract's text by its own hash
     "ledger.py": {"out_ledger", "out_contract"},
     "logged.py": {"out_ledger", "out_contract"},
-    # whose a site is now, and whether plans of then still hold anybody
-    "erase.py": {"core_battery", "out_plan", "out_plan_car"},
+    # whose a site is now, whether plans of then still hold anybody, and every car that an export may be of
+    "erase.py": {"core_battery", "out_plan", "out_plan_car", "raw_battery"},
+    # what was bid with later knowledge than a moment's
+    "bid_rows.py": {"table"},
     # what was answered, and its ε, are spent as of whatever moment
     "release.py": {"out_private_release"},
     # what has run, by the clock

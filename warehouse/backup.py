@@ -9,13 +9,17 @@ import datetime as dt
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import duckdb
 
 from warehouse.backups import note_backup
+from warehouse.carried import carry_over
 from warehouse.connection import connect, forget, shared
+from warehouse.erasure.again import LOG as ERASURES
+from warehouse.erasure.again import Note, erase_again, noted
 from warehouse.errors import (
     CopyError,
     DamagedError,
@@ -33,6 +37,21 @@ from warehouse.verify import is_regular, judge_blocks, read_through, same_file, 
 
 _SIDES = (".wal", ".tmp", ".wal.checkpoint", ".wal.recovery")
 """What DuckDB keeps next to a file: a copy of that name would be taken for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A backup in its place: rows by table, and what was known that it does not know.
+
+    erased_again: cars that it held and that had been erased since. unnamed: erasures of which the replaced
+    warehouse's log alone tells, so that nobody knows whom it brings back. carried: keys of the rows by table
+    that were taken over from there; None where there was no warehouse that could be read.
+    """
+
+    rows: dict[str, int]
+    erased_again: int = 0
+    unnamed: tuple[str, ...] = ()
+    carried: dict[str, list[str]] | None = field(default=None)
 
 
 def take_snapshot(source: Path, target: Path, *, timeout_s: float, taken: dt.datetime | None = None) -> Path:
@@ -134,13 +153,14 @@ def check_backup(path: Path, *, timeout_s: float) -> dict[str, int]:
         forget(path.resolve())
 
 
-def put_back(backup: Path, target: Path, *, timeout_s: float, disclose: Disclose | None) -> dict[str, int]:
+def put_back(backup: Path, target: Path, *, timeout_s: float, disclose: Disclose | None) -> Restored:
     """Replace the warehouse at `target` by a backup in one step, once all of it was verified.
 
-    disclose: opens the pieces of an encrypted backup, None for a plain one. Nothing changes if the backup is
-    missing, encrypted and not to be opened (CopyError) or damaged (DamagedError), or if another process
-    holds the warehouse (LockedError). A warehouse that cannot be opened is moved aside to NAME.damaged.
-    Returns rows by table.
+    disclose: opens the pieces of an encrypted backup, None for a plain one. Who was erased since it was taken
+    is erased from what is put back; the log of erasures and the answers that spent ε are taken over. Nothing
+    changes if the backup is missing, encrypted and not to be opened (CopyError) or damaged (DamagedError), if
+    what was erased cannot be read (CopyError), or if another process holds the warehouse or begins an erasure
+    (LockedError). A warehouse that cannot be opened is moved aside to NAME.damaged.
     """
     if not is_regular(backup):
         raise CopyError(f"no backup at {backup}")
@@ -154,7 +174,7 @@ def put_back(backup: Path, target: Path, *, timeout_s: float, disclose: Disclose
         )
         raise CopyError(f"{backup} {how}")
     make_folder(target.parent)
-    partial = partial_of(target, "restored")
+    partial, notes = partial_of(target, "restored"), noted(target)
     try:
         if disclose is None:
             _copy_with_log(backup, partial)
@@ -162,8 +182,11 @@ def put_back(backup: Path, target: Path, *, timeout_s: float, disclose: Disclose
             unseal(backup, {DATABASE: partial, LOG: Path(f"{partial}.wal")}, disclose)
         _settle_copy(partial, None, timeout_s=timeout_s)
         rows = verify(partial, timeout_s=timeout_s)
+        if erased := erase_again(partial, notes, timeout_s=timeout_s):
+            rows = verify(partial, timeout_s=timeout_s)
+        carried = None
         if target.exists():
-            _make_way(target, partial, timeout_s=timeout_s)
+            carried = _make_way(target, partial, notes, timeout_s=timeout_s)
         else:
             partial.replace(target)
     except DamagedError as error:
@@ -173,7 +196,9 @@ def put_back(backup: Path, target: Path, *, timeout_s: float, disclose: Disclose
         raise
     finally:
         _remove(partial)
-    return rows
+    known = {one.erasure_id for one in notes}
+    unnamed = [one for one in (carried or {}).get(ERASURES, []) if one not in known]
+    return Restored(rows=rows, erased_again=len(erased), unnamed=tuple(unnamed), carried=carried)
 
 
 def _refuse(source: Path, target: Path, *, replaces: bool, timeout_s: float) -> None:
@@ -291,16 +316,26 @@ def _rebuilt(source: Path, partial: Path, damage: str, *, timeout_s: float) -> d
     return rows
 
 
-def _make_way(target: Path, partial: Path, *, timeout_s: float) -> None:
+def _make_way(
+    target: Path, partial: Path, notes: Sequence[Note], *, timeout_s: float
+) -> dict[str, list[str]] | None:
+    """Put a copy in the place of a warehouse; returns the keys of rows that it took over from there."""
+    carried = None
     try:
         with connect(target, write=True, timeout_s=timeout_s) as connection:
             connection.execute("CHECKPOINT")  # a log left behind would be played onto the copy
+            _require_same(target, notes)
+            try:
+                carried = carry_over(connection, partial, timeout_s=timeout_s)
+            except StoreError as error:  # of the copy: the warehouse that is there stays
+                raise CopyError(f"what lasts cannot be taken over into the backup: {error}") from error
             partial.replace(target)
-    except (LockedError, UnwritableError):
+    except (LockedError, UnwritableError, CopyError):
         raise
     except StoreError:
         if not partial.exists():  # it is in its place; what failed was letting go of the old one
-            return
+            return carried
+        _require_same(target, notes)
         aside = _free_name(target)
         for suffix in (".wal", ""):
             damaged = Path(f"{target}{suffix}")
@@ -309,6 +344,13 @@ def _make_way(target: Path, partial: Path, *, timeout_s: float) -> None:
         partial.replace(target)
     finally:
         forget(target)
+    return carried
+
+
+def _require_same(target: Path, notes: Sequence[Note]) -> None:
+    """An erasure notes itself first, and then works on the warehouse: under its lock nothing is missed."""
+    if noted(target) != notes:
+        raise LockedError(f"an erasure has begun in {target} meanwhile: restore again")
 
 
 def _free_name(target: Path) -> Path:

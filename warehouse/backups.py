@@ -3,6 +3,7 @@ last."""
 
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,16 +20,20 @@ def note_backup(warehouse: Path, backup: Path) -> None:
 
 def newest_backup(warehouse: Path) -> Path | None:
     """Return the newest known backup that is still where it was put, or None."""
+    return next(iter(known_backups(warehouse)), None)
+
+
+def known_backups(warehouse: Path) -> Iterator[Path]:
+    """The known backups that are still where they were put, the newest first."""
     try:
         lines = _list(warehouse).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return None
+        return
     for line in reversed(lines):
         with suppress(ValueError, KeyError, TypeError, OSError):
             file = Path(json.loads(line)["file"])
             if file.is_file():
-                return file
-    return None
+                yield file
 
 
 def _list(warehouse: Path) -> Path:

@@ -6,8 +6,9 @@ made 0700, whatever the umask says, and a name that is a symbolic link is never 
 
 import errno
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -93,6 +94,31 @@ def place(partial: Path, target: Path, *, replace: bool) -> None:
         partial.rename(target)
     else:
         partial.unlink()
+
+
+@contextmanager
+def folder_held(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a folder against others who hold it so, until the block ends; False where one does and not `wait`.
+
+    Nothing is held where the system or the file system has no such locks.
+    """
+    if sys.platform == "win32":
+        yield True
+        return
+    import fcntl
+
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        alone = True
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            alone = False
+        except OSError:  # a share without locks
+            pass
+        yield alone
+    finally:
+        os.close(held)
 
 
 def make_private(root: Path, *, keep: Callable[[Path], bool] = lambda _: False) -> int:

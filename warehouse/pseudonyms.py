@@ -19,10 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from warehouse.errors import ContractError
-from warehouse.files import write_whole
+from warehouse.files import folder_held, write_whole
 
 FILE = "pseudonyms.key"
 KEYS_VARIABLE = "V2G_PSEUDONYM_KEYS"
+PSEUDONYM = r"p[a-z2-7]{26}"
+"""What every pseudonym looks like."""
 KINDS = ("battery_id", "session_id", "site_id", "charger_id", "made")
 _PURPOSE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -100,16 +102,17 @@ def rotate(root: Path, purpose: str, *, keep: bool) -> PurposeKey:
     """
     if not _PURPOSE.fullmatch(purpose):
         raise ContractError(f"{purpose!r} is no name of a purpose: small letters, digits, - and _")
-    keys = read_keys(root)
-    last = current(keys, purpose)
-    fresh = PurposeKey(
-        purpose=purpose, epoch=1 if last is None else last.epoch + 1, key=secrets.token_hex(32)
-    )
-    stay = [one for one in keys if keep or one.purpose != purpose]
-    lines = [
-        json.dumps({"purpose": one.purpose, "epoch": one.epoch, "key": one.key}) for one in (*stay, fresh)
-    ]
-    write_whole(root / FILE, "\n".join(lines) + "\n")
+    with folder_held(root):  # another purpose's key may be made at once
+        keys = read_keys(root)
+        last = current(keys, purpose)
+        fresh = PurposeKey(
+            purpose=purpose, epoch=1 if last is None else last.epoch + 1, key=secrets.token_hex(32)
+        )
+        stay = [one for one in keys if keep or one.purpose != purpose]
+        lines = [
+            json.dumps({"purpose": one.purpose, "epoch": one.epoch, "key": one.key}) for one in (*stay, fresh)
+        ]
+        write_whole(root / FILE, "\n".join(lines) + "\n")
     return fresh
 
 

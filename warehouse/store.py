@@ -17,7 +17,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from warehouse.backup import check_backup, put_back, take_backup, take_snapshot, take_trial
+from warehouse.backup import Restored, check_backup, put_back, take_backup, take_snapshot, take_trial
 from warehouse.beliefs import known_before
 from warehouse.climate import monthly_temperature
 from warehouse.connection import connect
@@ -359,7 +359,7 @@ class Warehouse:
         """Verify a backup taken earlier, changing nothing; returns rows by table."""
         return check_backup(Path(path), timeout_s=self.lock_timeout_s)
 
-    def restore(self, path: Path | str, disclose: Disclose | None = None) -> dict[str, int]:
+    def restore(self, path: Path | str, disclose: Disclose | None = None) -> Restored:
         """Put a backup in the place of this warehouse, in one step; see `warehouse.backup.put_back`."""
         return put_back(Path(path), self.path, timeout_s=self.lock_timeout_s, disclose=disclose)
 

@@ -15,6 +15,8 @@ from flows.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from warehouse.backup import Restored
+
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
@@ -137,6 +139,10 @@ def restore(
 ) -> None:
     """Put a backup in the place of the warehouse, once all of it is verified; a running writer stops it.
 
+    Who was erased since it was taken does not come back: warehouse.duckdb.erased says so without names (keep
+    it with the warehouse). An erasure of which only the log tells is named, exit 3: erase again then. Answers
+    of `v2g privacy release` and their ε stay.
+
     Example: v2g restore /backups/depot-2020-07-05.duckdb
 
     Example: v2g restore /cloud/depot.duckdb.zip --key key.pem --certificate certificate.pem
@@ -151,9 +157,41 @@ def restore(
     disclose = None if key is None or certificate is None else disclose_with(key, certificate)
     opened = call.open()
     with working("verifying and restoring"):
-        rows = opened.warehouse.restore(file, disclose)
+        done = opened.warehouse.restore(file, disclose)
     note_taken_in(opened)
-    _report(call, {"restored": str(file), "rows": rows}, f"Restored {file}: {_sum(rows)}")
+    payload = {
+        "restored": str(file),
+        "rows": done.rows,
+        "erased_again": done.erased_again,
+        "erasures_without_names": list(done.unnamed),
+        "carried_over": None
+        if done.carried is None
+        else {name: len(of) for name, of in done.carried.items()},
+    }
+    _report(call, payload, "; ".join(_restored(str(file), done)))
+    if done.unnamed:
+        raise typer.Exit(3)
+
+
+def _restored(file: str, done: Restored) -> list[str]:
+    """What a restore did, in words."""
+    parts = [f"Restored {file}: {_sum(done.rows)}"]
+    if done.erased_again:
+        parts.append(
+            f"cars that had been erased since, and were erased from it again: {done.erased_again}; they are "
+            f"in {file} still, which is for you to delete"
+        )
+    if done.unnamed:
+        parts.append(
+            f"erasures since of which nothing tells who it was: {', '.join(done.unnamed)}; erase them again, "
+            "`v2g privacy erase OWNER`"
+        )
+    if done.carried is None and done.rows.get("out_private_release"):
+        parts.append(
+            "no warehouse was there to tell of answers that were released since: what these spent of the "
+            "year's ε is not known here"
+        )
+    return parts
 
 
 def retention(

@@ -51,7 +51,7 @@ class Done:
 def databases(workspace: Workspace) -> list[Path]:
     """Database files of the workspace besides its warehouse: backups, snapshots, damaged ones."""
     own = workspace.warehouse.path
-    found = [path for path in _files(workspace.root) if _is_database(path) and path != own]
+    found = [path for path in files_of(workspace.root) if _is_database(path) and path != own]
     return [path for path in found if not path.name.endswith(".wal")]
 
 
@@ -67,7 +67,7 @@ def words_for(workspace: Workspace, batteries: Collection[str]) -> frozenset[str
 def naming(workspace: Workspace, named: Named, sources: Mapping[str, str]) -> list[str]:
     """Paths of the files that have something to be taken out; nothing is changed."""
     done = Done()
-    for path in list(_files(workspace.root)):
+    for path in list(files_of(workspace.root)):
         if not _is_database(path):
             _visit(workspace, path, named, sources, done, change=False)
     return [*done.rewritten, *done.removed]
@@ -81,7 +81,7 @@ def erase_files(workspace: Workspace, named: Named, sources: Mapping[str, str]) 
         if named.within(folder.name) or named.is_one(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
             done.removed.append(_short(workspace, folder))
-    for path in list(_files(workspace.root)):
+    for path in list(files_of(workspace.root)):
         if path.exists() and not _is_database(path):
             _visit(workspace, path, named, sources, done, change=True)
     _drop_prefect(workspace, named, done)
@@ -90,7 +90,7 @@ def erase_files(workspace: Workspace, named: Named, sources: Mapping[str, str]) 
 
 def _drop_passing(workspace: Workspace, done: Done) -> None:
     """What a dead process was writing, and what a database put aside, goes; a living one's is named."""
-    for path in list(_files(workspace.root)):
+    for path in list(files_of(workspace.root)):
         found = _PASSING.fullmatch(path.name)
         if path.parent.name.endswith(".duckdb.tmp"):
             path.unlink()
@@ -197,14 +197,15 @@ def _unlist(workspace: Workspace, short: str) -> None:
 def _drop_prefect(workspace: Workspace, named: Named, done: Done) -> None:
     """Prefect's records of runs name cars in their lines: all go, what has been run stays in out_run."""
     home = workspace.root / _PREFECT
-    held = [path for path in _files(home) if path.name not in _OWN]
+    held = [path for path in files_of(home) if path.name not in _OWN]
     if any(named.within(path.read_bytes().decode("latin-1")) for path in held):
         for path in held:
             path.unlink()
         done.removed.append(_PREFECT)
 
 
-def _files(root: Path) -> Iterator[Path]:
+def files_of(root: Path) -> Iterator[Path]:
+    """Every file below a folder, in order; no symbolic links."""
     for folder, folders, names in os.walk(root):
         folders.sort()
         for name in sorted(names):

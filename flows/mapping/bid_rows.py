@@ -34,10 +34,29 @@ def written_bids(
     return any(added)
 
 
+def bid_since(context: Context, day: date, products: Sequence[Product]) -> set[str]:
+    """The products of which something is bid on record that rests on later knowledge than this call's."""
+    where: dict[str, Any] = {"zone": context.workspace.zone, "market_date": day}
+    # Whatever came later is what is looked for.
+    newest = pd.concat(
+        [
+            context.workspace.warehouse.read(table, where=where, columns=["product", "as_of_utc"])
+            for table in ("out_bid", "out_bid_curve")
+        ]
+    ).groupby("product")["as_of_utc"].max()  # fmt: skip
+    mine = {one.name: _moment(context, one.gate_utc(day)) for one in products}
+    return {str(name) for name, moment in newest.items() if name in mine and moment > mine[name]}
+
+
+def _moment(context: Context, gate: datetime) -> pd.Timestamp:
+    """What a bid rests on: what was known when its gate closed, or is known now."""
+    return min(pd.Timestamp(context.as_of), pd.Timestamp(gate))
+
+
 def _added(context: Context, day: date, table: str, product: str, frame: pd.DataFrame) -> bool:
     digest = hash_frame(frame.assign(market_date=str(day)))
     where: dict[str, Any] = {"zone": context.workspace.zone, "market_date": day, "product": product}
-    moment = min(pd.Timestamp(context.as_of), frame["gate_utc"].min())
+    moment = _moment(context, frame["gate_utc"].min())
     lineage: dict[str, Any] = {
         "run_id": context.run_id,
         "as_of_utc": moment,

@@ -18,6 +18,7 @@ from flows.mapping.site_tree import billed_sites, sites_of
 from flows.mapping.v2x_band import bands_of, kept
 from flows.mapping.worth import StoredWorth
 from flows.plain import known, records
+from optimize.ahead import asked_ahead
 from optimize.arrays import FloatArray
 from optimize.errors import OptimizeError
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, WearPrice, choose_form
@@ -46,7 +47,8 @@ def day_problem(
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
     batteries that it is asked for, all if None. What a session cannot but leave short of its promise the next
     lacks (`certain_arrivals`), and what it leaves above it comes back with that, unless `unlinked` tells of
-    it, or linked is False; as_announced: sessions come with what is said of them. Raises what
+    it, or linked is False: then what one lacks by itself is asked for in the one before (`asked_ahead`);
+    as_announced: sessions come with what is said of them. Raises what
     `plannable.IMPOSSIBLE` holds.
     """
     batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
@@ -119,28 +121,31 @@ def day_problem(
     alone = asked(plugged, carrying=False)
     if as_announced:
         return alone
+    later = _later(inputs.later[inputs.later["battery_id"].isin(batteries["battery_id"])])
+    ahead = alone.sessions if linked else asked_ahead(alone, later)
+    if ahead != alone.sessions:
+        alone = asked(ahead, carrying=False)
     certain = certain_arrivals(alone)
     if certain != alone.sessions:
         alone = asked(certain, carrying=False)
     if alone.constraints or not linked:  # next to these no session carries on from the one before
         return alone
-    of_cars = inputs.later["battery_id"].isin(batteries["battery_id"])
     priced = replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh)
-    carried = _linked(priced, inputs.later[of_cars])
+    carried = _linked(priced, later)
     return alone if carried is None else asked(carried, carrying=True)
 
 
-def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
+def _linked(problem: DayProblem, later: Mapping[str, Sequence[Session]]) -> list[Session] | None:
     """The sessions, those that can carry on from the one before saying so; None where they cannot be planned
     so.
 
-    later: of cars, the sessions after the horizon, as sessions. The one that lacks most by itself is asked
+    later: of cars, the sessions after the horizon. The one that lacks most by itself is asked
     for with those before, if its car leaves within the horizon: what it lacks has to be there before.
     Only where missing at a departure is dearer than a kWh elsewhere (`_apart`).
     """
     if _apart(problem):
         return None
-    windows, after = session_windows(problem), _later(later)
+    windows = session_windows(problem)
     carrying = {
         session.session.session_id
         for before, session in pairwise(windows)
@@ -152,9 +157,9 @@ def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
         for last in own:
             charges = bool(last.slots) or (charges and last.session.session_id in carrying)
         car = problem.cars[number]
-        if charges and last.due == "departure" and car.battery_id in after:
+        if charges and last.due == "departure" and car.battery_id in later:
             behind_kwh = 0.0 if last.slots else max(0.0, last.target_kwh - last.arrival_kwh)
-            lacking = most_lacking(problem, car, after[car.battery_id], behind_kwh)
+            lacking = most_lacking(problem, car, later[car.battery_id], behind_kwh)
             if lacking is not None and lacking.arrival_soc <= last.session.departure_soc:
                 short.append(lacking)
     carrying |= {session.session_id for session in short}

@@ -13,7 +13,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoPlanError, UsageError
-from flows.mapping.bid_rows import bids_in_words, bids_shown, gates_over, written_bids
+from flows.mapping.bid_rows import bid_since, bids_in_words, bids_shown, gates_over, written_bids
 from flows.mapping.bidding import PoolHistory, held_of_none, taken_before, wanted_blocks
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import in_words
@@ -67,9 +67,9 @@ def bid(context: Context, day: date, asked_for: Asked, progress: Progress) -> St
     is known (dataset `awards`), else what was bid, in this call or before. Each product stands alone: one
     that cannot be solved is named, its blocks say so, and the others are bid. Written to out_bid and
     out_bid_curve unless it is what was last written of the product; files are those of the bids that there
-    are. Degraded, exit code 3, where cars are left out or only charge for want of a calibration, or a market
-    has no bid since something is not known or solved. Raises UsageError for a product that the zone does not
-    have.
+    are, and stay where a bid on record rests on later knowledge. Degraded, exit code 3, where cars are left
+    out or only charge for want of a calibration, or a market has no bid since something is not known or
+    solved. Raises UsageError for a product that the zone does not have.
     """
     asked, points = _asked(asked_for, context.workspace.zone), asked_for.points
     made = _Made()
@@ -83,9 +83,14 @@ def bid(context: Context, day: date, asked_for: Asked, progress: Progress) -> St
         pd.concat(own.values(), ignore_index=True) if own else pd.DataFrame()
         for own in (made.rows, made.curves)
     )
-    files, unpriced = write_bids(context.workspace, day, asked, rows, curves)
+    later = bid_since(context, day, asked)
+    files, unpriced = write_bids(
+        context.workspace, day, [one for one in asked if one.name not in later], rows, curves
+    )
     lacking = list(dict.fromkeys([*made.lacking, *unpriced]))
     said = [bids_in_words(day, made.rows, curves, written=written), *gates_over(asked, day, context.as_of)]
+    if later:
+        said.append(f"bid since, with what was known later, and their files stay: {', '.join(sorted(later))}")
     return StageResult(
         stage="bid",
         status="degraded" if lacking else "ok",

@@ -22,14 +22,18 @@ from flows.context import Context
 from flows.erasure.alone import alone
 from flows.erasure.files import Done, databases, erase_files, naming, words_for
 from flows.erasure.journal import Erasure, begun, ended, keep
+from flows.erasure.keyless import WHY, keyless
 from flows.errors import FlowsError, UsageError
 from flows.mapping.hashing import hash_values
+from flows.owners import FILE as OWNERS
 from flows.owners import owner_named, read_owners
 from flows.stages.publish import publish
 from flows.stages.record import StageResult, take_in_spooled
 from flows.version import code_version
 from flows.workspace import Workspace
 from optimize.errors import OptimizeError
+from warehouse.backups import known_backups
+from warehouse.erasure.again import note, noted
 from warehouse.erasure.database import Held, erase_database, look
 from warehouse.erasure.named import Named
 from warehouse.errors import StoreError
@@ -40,7 +44,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHOWN = 5
 OUTSIDE = (
     "files outside the workspace (what was ingested from, backups and exports put elsewhere) are for you to "
-    "delete, and so is what others were handed"
+    "delete, and so is what others were handed; `v2g restore` here erases them again from a backup of before"
 )
 
 
@@ -77,12 +81,7 @@ def _from_the_start(context: Context, owner: str) -> StageResult:
     named = _with_pseudonyms(workspace, named)
     files = naming(workspace, named, sources)
     if not held.rows and not held.entries and not files and not _in_copies(workspace, named):
-        return StageResult(
-            stage="privacy erase",
-            status="ok",
-            message="nothing is held of whom you name: it was erased before, or never known",
-            details={"batteries": len(found.batteries), "rows": 0, "ledger_entries": [], "files_changed": 0},
-        )
+        return _nothing(workspace, owner)
     erasure = Erasure(
         erasure_id=secrets.token_hex(8),
         begun_utc=now().isoformat(),
@@ -96,6 +95,21 @@ def _from_the_start(context: Context, owner: str) -> StageResult:
     )
     keep(workspace, erasure)
     return _carried_out(context, erasure)
+
+
+def _nothing(workspace: Workspace, owner: str) -> StageResult:
+    """The answer where nothing is held; raises UsageError for whom nobody knows and nobody erased here."""
+    if not any(one.is_of(owner) for one in noted(workspace.warehouse.path)):
+        raise UsageError(
+            f"nothing is held of {owner!r}: no owner in {OWNERS} and no car is called so, and nobody of that "
+            "name was erased here"
+        )
+    return StageResult(
+        stage="privacy erase",
+        status="ok",
+        message="nothing is held of whom you name: it was erased before",
+        details={"batteries": 0, "rows": 0, "ledger_entries": [], "files_changed": 0},
+    )
 
 
 def _looked(workspace: Workspace, asked: Named) -> tuple[Held, Named, dict[str, str]]:
@@ -117,6 +131,14 @@ def _with_pseudonyms(workspace: Workspace, named: Named) -> Named:
     return replace(named, others=named.others | pseudonyms_of(keys, ids))
 
 
+def _pseudonyms(workspace: Workspace) -> set[str]:
+    """What every car that was ever declared is called under the keys that are there."""
+    # Not as of a moment: an export may be of any.
+    cars = workspace.warehouse.read("raw_battery", columns=["battery_id"])["battery_id"]
+    keys = read_keys(workspace.root, os.environ.get(KEYS_VARIABLE))
+    return pseudonyms_of(keys, {"battery_id": cars.astype(str).unique()})
+
+
 def _in_copies(workspace: Workspace, named: Named) -> bool:
     for path in databases(workspace):
         with suppress(StoreError):
@@ -127,8 +149,10 @@ def _in_copies(workspace: Workspace, named: Named) -> bool:
 
 
 def _carried_out(context: Context, erasure: Erasure) -> StageResult:
-    workspace, named = context.workspace, erasure.named
+    workspace = context.workspace
+    named = _with_pseudonyms(workspace, erasure.named)  # keys may have come since it was begun
     store = workspace.warehouse
+    note(store.path, erasure.erasure_id, named, erasure.owner)
     erase_database(store.path, named, timeout_s=store.lock_timeout_s)
     left: dict[str, str] = {}
     for path in databases(workspace):
@@ -139,10 +163,13 @@ def _carried_out(context: Context, erasure: Erasure) -> StageResult:
     done = erase_files(workspace, named, erasure.sources)
     unmade = _published(context, erasure.pages)
     left |= done.left | dict.fromkeys(naming(workspace, named, {}), "it names them still")
+    left |= dict.fromkeys(keyless(workspace, _pseudonyms(workspace)), WHY)
     _log(context, erasure, complete=not left)
     if not left:
         ended(workspace)
-    return _result(erasure, done, left, unmade)
+    elsewhere = [str(one) for one in dict.fromkeys(known_backups(store.path))
+                 if not one.is_relative_to(workspace.root)]  # fmt: skip
+    return _result(erasure, done, left, unmade, elsewhere)
 
 
 def _published(context: Context, pages: Sequence[str]) -> list[str]:
@@ -193,7 +220,9 @@ def _log(context: Context, erasure: Erasure, *, complete: bool) -> None:
     context.workspace.warehouse.write({"out_erasure": pd.DataFrame([row])})
 
 
-def _result(erasure: Erasure, done: Done, left: dict[str, str], unmade: Sequence[str]) -> StageResult:
+def _result(
+    erasure: Erasure, done: Done, left: dict[str, str], unmade: Sequence[str], elsewhere: Sequence[str]
+) -> StageResult:
     parts = [
         f"{len(erasure.named.batteries)} cars: {erasure.rows} rows, {len(erasure.entries)} entries of the "
         f"ledger, {erasure.files} files, and the copies of the warehouse in the workspace",
@@ -203,6 +232,10 @@ def _result(erasure: Erasure, done: Done, left: dict[str, str], unmade: Sequence
         parts.append(f"not erased, see to it and do this again: {shown}")
     if unmade:
         parts.append(f"pages of {', '.join(unmade)} are gone: no plan is left to write them from")
+    if elsewhere:
+        parts.append(
+            f"backups of before that lie elsewhere and are for you to delete: {', '.join(elsewhere)}"
+        )
     parts.append(OUTSIDE)
     return StageResult(
         stage="privacy erase",
@@ -218,6 +251,7 @@ def _result(erasure: Erasure, done: Done, left: dict[str, str], unmade: Sequence
             "rewritten": len(done.rewritten),
             "removed": len(done.removed),
             "not_erased": sorted(left),
+            "backups_elsewhere": list(elsewhere),
         },
     )
 

@@ -12,7 +12,7 @@ from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
-from tests.flows.conftest import put, spoil
+from tests.flows.conftest import DAY, put, spoil
 from tests.flows.test_bid import NOW, TOMORROW, around, homes, stated  # noqa: F401
 from tests.flows.test_forecast_stage import prices
 
@@ -93,6 +93,34 @@ def test_what_cannot_be_held_is_named_and_no_driver_pays_for_it(priced: Workspac
     assert min(held_back(priced, result)) >= row["held_kw"] - 1e-6
     modes = {one["mode"]: one for one in result.tables["modes"]}
     assert modes["v2g"]["unmet_departures"] == 0
+
+
+def test_a_driver_who_comes_again_for_a_moment_loses_nothing_by_an_award(priced: Workspace) -> None:
+    """Next to reserve no session carries on; what the second lacks by itself the first is asked for."""
+    night = {"session_id": "night", "arrival_utc": f"{DAY}T17:00Z", "departure_utc": f"{TOMORROW}T06:00Z"}
+    brief = {
+        "session_id": "brief",
+        "arrival_utc": f"{TOMORROW}T10:00Z",
+        "departure_utc": f"{TOMORROW}T10:20Z",
+    }
+    rows = [
+        night | {"arrival_soc": 0.6, "departure_soc": 0.7},
+        brief | {"arrival_soc": 0.5, "departure_soc": 0.7},
+    ]  # fmt: skip
+    put(priced, "sessions", pd.DataFrame(rows).assign(battery_id="car-1"), as_of=NOW)
+    check(Context.of(priced, NOW))
+    free = planned(priced)
+    won(priced, award(3.0), at=NOW + MINUTE)
+    result = planned(priced, NOW + MINUTE)
+    for one in (free, result):
+        assert {row["mode"]: row["unmet_departures"] for row in one.tables["modes"]}["v2g"] == 0, one.message
+    (row,) = result.tables["reserve"]
+    assert (row["won_kw"], row["held_kw"]) == (3.0, 3.0)
+    left = priced.warehouse.read(
+        "out_plan_departure", where={"plan_id": result.details["plan_id"], "mode": "v2g"}
+    ).set_index("session_id")
+    assert left.loc["night", "reached_kwh"] > left.loc["night", "target_kwh"] - 1e-6
+    assert left.loc["brief", "reached_kwh"] >= left.loc["brief", "target_kwh"] - 1e-6
 
 
 def test_what_was_held_is_shown_when_the_day_is_over(priced: Workspace) -> None:

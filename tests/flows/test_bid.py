@@ -92,6 +92,19 @@ def test_the_products_as_they_are_have_too_large_a_minimum(homes: Workspace) -> 
     assert not Path(file).exists()
 
 
+def test_a_bid_of_an_earlier_moment_leaves_the_file_of_the_later(homes: Workspace) -> None:
+    """What is handed in rests on the most that was known, in whatever order it is asked."""
+    (file,) = stated(homes, "FCR").files
+    handed = Path(file).read_bytes()
+    early = stated(homes, "FCR", at=NOW - timedelta(days=40))  # when nothing could be bid
+    assert (
+        early.files == () and early.exit_code == 3 and "bid since, with what was known later" in early.message
+    )
+    assert Path(file).read_bytes() == handed
+    again = stated(homes, "FCR")
+    assert again.files == (file,) and again.details["written"] is False and "since" not in again.message
+
+
 def test_what_comes_after_the_gate_changes_nothing(homes: Workspace) -> None:
     """Stays, prices and cars of after 08:00 are not there for FCR, whenever it is asked."""
     before = stated(homes, "FCR", at=datetime(2024, 3, 20, 7, tzinfo=UTC))

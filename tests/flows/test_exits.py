@@ -46,6 +46,24 @@ def test_each_code_has_its_words_and_the_help_shows_them(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["twin", "passport", "car-1", "--consumption", "0.17"], "'--consumption'"),
+        (["bid", "--points", "99"], "'--points'"),
+        (["ledger", "key"], "'--name'"),
+        (["privacy", "release", "--figure", "profit"], "'--figure'"),
+        (["plan", "--date"], "'--date'"),
+        (["bid", "--dat", "2024-03-20"], "--date"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_named(
+    run: Run, tmp_path: Path, words: list[str], named: str
+) -> None:
+    code, answer = run(tmp_path, *words)
+    assert code == 2 and named in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
     ("error", "code"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), 74),

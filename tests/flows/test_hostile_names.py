@@ -92,7 +92,7 @@ DOORS: dict[str, list[list[object]] | str] = {
     "open": "writes the pages that `report` does and serves the files: tests/flows/test_open.py",
     "snapshot": "copies the file as it is",
     "backup": "copies the file as it is",
-    "restore": "copies the file as it is",
+    "restore": "copies the file, less who was erased: tests/warehouse/test_erased_again.py",
     "migrate": "changes layout and modes alone",
     "retention": [["retention", "--samples-days", "36500"]],
     "calibrate": [["calibrate"]],

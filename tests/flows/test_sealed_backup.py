@@ -74,7 +74,7 @@ def test_what_was_sealed_is_restored_to_the_same_rows(
     with zipfile.ZipFile(file) as pieces:
         assert len([one for one in pieces.namelist() if one.startswith("warehouse.duckdb/")]) > 3
     fresh = Warehouse(tmp_path / "fresh" / "warehouse.duckdb")
-    assert fresh.restore(file, disclose_with(key, cert)) == rows
+    assert fresh.restore(file, disclose_with(key, cert)).rows == rows
     assert fresh.read("core_price").equals(warehouse.read("core_price"))
     assert [one.name for one in fresh.path.parent.iterdir()] == ["warehouse.duckdb"]
 
@@ -120,7 +120,7 @@ def test_what_was_committed_and_lies_in_the_log_is_in_it(
     with zipfile.ZipFile(file) as pieces:
         assert any(one.startswith("warehouse.duckdb.wal/") for one in pieces.namelist())
     fresh = Warehouse(tmp_path / "fresh.duckdb")
-    assert fresh.restore(file, disclose_with(key, cert))["core_price"] == 0
+    assert fresh.restore(file, disclose_with(key, cert)).rows["core_price"] == 0
 
 
 @pytest.mark.usefixtures("small_pieces")

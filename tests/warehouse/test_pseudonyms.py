@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from base64 import b32encode
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def test_a_pseudonym_is_the_hmac_of_purpose_epoch_kind_and_id(tmp_path: Path) ->
     assert re.fullmatch(ID_PATTERN, key.pseudonym("battery_id", "CAR1"))
     assert key.pseudonym("site_id", "CAR1") != key.pseudonym("battery_id", "CAR1")
     assert key.key not in repr(key)
+
+
+def test_keys_that_are_made_at_once_are_all_there(tmp_path: Path) -> None:
+    names = {f"purpose-{number}" for number in range(16)}
+    with ThreadPoolExecutor(8) as pool:
+        made = {
+            one.purpose: one.key for one in pool.map(lambda name: rotate(tmp_path, name, keep=False), names)
+        }
+    assert {one.purpose: one.key for one in read_keys(tmp_path)} == made and set(made) == names
 
 
 def test_a_rotation_makes_new_ones_and_keeps_the_old_key_only_if_asked(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_a_backup_is_read_through_and_restored_in_one_step(warehouse, tmp_path):
     with pytest.raises(CopyError, match="is there already"):
         warehouse.backup(tmp_path / "copies" / "backup.duckdb")
     warehouse.ingest(source_of("prices", prices()), NOW)
-    assert warehouse.restore(tmp_path / "copies" / "backup.duckdb") == rows
+    assert warehouse.restore(tmp_path / "copies" / "backup.duckdb").rows == rows
     assert warehouse.read("raw_price").empty
     assert len(warehouse.read("core_telemetry")) == 30
     warehouse.ingest(source_of("prices", prices()), NOW)

@@ -122,6 +122,17 @@ def _is_in(car: object, wanted: set[str]) -> bool:
     return isinstance(car, str) and car in wanted
 
 
+def ids_of(connection: duckdb.DuckDBPyConnection, column: str, tables: Iterable[str] = ()) -> set[str]:
+    """All that stands in an id's column, of the tables named, else of all that have one."""
+    held = _tables(connection)
+    return {
+        one
+        for table in tables or held
+        if column in held.get(table, {})
+        for one in _strings(connection, table, column, {})
+    }
+
+
 def count_rows(connection: duckdb.DuckDBPyConnection, named: Named) -> int:
     """How many rows have a battery, site or session of theirs, entries of the ledger left out."""
     return sum(
