@@ -33,13 +33,13 @@ from optimize.market.opening import FIGURES, Counted, opening
 from optimize.market.settlement import OwnerDay, settle
 from warehouse.rows import Scalar
 from warehouse.store import Guard
-from warehouse.zones import market_day_bounds, market_day_slots
+from warehouse.zones import market_day_bounds
 
 _WATT_HOUR = Decimal("0.001")
 _FIGURES = (
     "mode", "battery_id", "import_kwh", "export_kwh", "stored_kwh", "energy_cost_eur", "wear_eur",
     "wear_twin_eur", "missed", "metered_slots", "verified_slots", "verified_import_kwh",
-    "verified_export_kwh", "scheduled_slots", "fed_back_price_eur",
+    "verified_export_kwh", "scheduled_slots", "fed_back_price_eur", "reserve_income_eur", "reserve_note",
 )  # fmt: skip
 _WEAR = {"price": "wear_eur", "twin": "wear_twin_eur"}
 _PAID = ("fed_back", "bonus", "free", "compensation", "floor")
@@ -72,8 +72,12 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
         try:
             found = _Day.of(context, day)
             noted += _settled(context, found)
-            missing += [*found.unsettled, *found.without_imbalance]
-            without.update(found.imbalance.why[car] for car in found.contracts if car in found.imbalance.why)
+            missing += [*found.unsettled, *found.without_imbalance, *found.without_reserve]
+            why = found.imbalance.why
+            without.update(
+                f"no imbalance in {{}} of them: {why[car]}" for car in found.contracts if car in why
+            )
+            without.update(f"reserve in {{}} of them: {note}" for note in found.reserve_notes.values())
         except (FlowsError, OptimizeError) as error:
             missing.append(f"{day} is not settled: {error}")
     return StageResult(
@@ -83,7 +87,7 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
             [
                 f"{len(noted)} owner-days",
                 *missing,
-                *(f"no imbalance in {number} of them: {why}" for why, number in sorted(without.items())),
+                *(said.replace("{}", f"{number}", 1) for said, number in sorted(without.items())),
             ]
         ),
         exit_code=3 if missing else 0,
@@ -158,7 +162,7 @@ class _Day:
             account={(row["battery_id"], row["mode"]): row for row in records(cars)},
             contracts=contracts,
             hours=_plugged_hours(context, day, list(contracts)),
-            imbalance=DayImbalance.of(known, zone, market_day_slots(day, zone), realised_id, scheduled),
+            imbalance=DayImbalance.of(known, zone, day, realised_id, scheduled),
             unsettled=unsettled,
         )
 
@@ -182,6 +186,22 @@ class _Day:
             for car in sorted(lacking & set(self.contracts) & set(self.imbalance.why))
         ]
 
+    @property
+    def reserve_notes(self) -> dict[str, str]:
+        """What the accounts of the cars that are settled say is not known of reserve, or not counted."""
+        notes = {car: self.account[car, FOLLOWED]["reserve_note"] for car in sorted(self.contracts)}
+        return {car: note for car, note in notes.items() if note}
+
+    @property
+    def without_reserve(self) -> list[str]:
+        """Cars whose income of reserve is not known though a contract shares it."""
+        return [
+            f"{self.day}: {car} is settled without reserve: {note}"
+            for car, note in self.reserve_notes.items()
+            if self.account[car, FOLLOWED]["reserve_income_eur"] is None
+            and self.contracts[car].reserve_share is not None
+        ]
+
     def counted(self, battery: str) -> Counted:
         """A car's day, as its account and its sessions tell it, settled."""
         hours, before = self.hours[battery]
@@ -202,9 +222,14 @@ class _Day:
         contract = self.contracts[battery]
         if contract.share_of_price_fed_back:
             stated["fed_back_price_eur"] = in_decimals([came["fed_back_price_eur"]])[0]
-        departed = self.imbalance.earned_eur.get(battery)
+        reserve = came["reserve_income_eur"]
         day = OwnerDay(
-            hours=hours, hours_before=before, missed=int(came["missed"]), imbalance_eur=departed, **stated
+            hours=hours,
+            hours_before=before,
+            missed=int(came["missed"]),
+            imbalance_eur=self.imbalance.earned_eur.get(battery),
+            reserve_eur=None if reserve is None else in_decimals([reserve])[0],
+            **stated,
         )
         return Counted(contract=contract, day=day, settled=settle(contract, day))
 
@@ -246,21 +271,25 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
     rows = pd.DataFrame([_row(found, name, one) for name, one in counted.items()])
     rows = _corrected(rows, newest)
     settlement_id = hash_values([found.input_hash, context.as_of.isoformat()])[:16]
+    lineage: dict[str, Any] = {
+        "settlement_id": settlement_id,
+        "run_id": context.run_id,
+        "as_of_utc": pd.Timestamp(context.as_of),
+        "input_hash": found.input_hash,
+        "code_version": code_version(),
+    }
     rows = rows.assign(
-        settlement_id=settlement_id,
         market_date=day,
         zone=zone,
         sequence=1 if newest.empty else int(newest["sequence"].iloc[0]) + 1,
         corrects=None if newest.empty else str(newest["settlement_id"].iloc[0]),
         realised_id=found.realised_id,
-        run_id=context.run_id,
-        as_of_utc=pd.Timestamp(context.as_of),
-        input_hash=found.input_hash,
-        code_version=code_version(),
+        **lineage,
     )
     openings = [_opened(row, counted) for row in records(rows[[*_HEAD, *_CORRECTIONS]])]
     guard = _nothing_since(zone, day, set(before["settlement_id"]))
-    if not append(context, rows, openings, found.contracts.values(), guard):
+    sides = found.imbalance.sides.assign(**lineage)
+    if not append(context, rows, openings, found.contracts.values(), guard, sides):
         raise NoAccountError("it was settled meanwhile, or as of a later moment: settle again as of now")
     return _shown(rows)
 
@@ -291,7 +320,7 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
         **(dict.fromkeys(_PRIVATE) if contract.privacy == "totals" else fields),
         "theta": None if settled.theta is None else float(settled.theta),
         **{name: float(getattr(settled, name)) for name in FIGURES},
-        "imbalance_eur": _number(settled.imbalance_eur),
+        **{name: _number(getattr(settled, name)) for name in ("imbalance_eur", "reserve_eur")},
     }
 
 
@@ -355,6 +384,7 @@ def _shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
     ]
     columns += [
         "imbalance_eur",
+        "reserve_eur",
         "wear_eur",
         "owner_eur",
         "grid_eur",

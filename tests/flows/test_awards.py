@@ -104,7 +104,7 @@ def test_what_was_held_is_shown_when_the_day_is_over(priced: Workspace) -> None:
     planned(priced, NOW + MINUTE)
     (row,) = realise(Context.of(priced, over), [TOMORROW]).tables["reserve"]
     assert (row["won_kw"], row["held_kw"]) == (6.0, 6.0)
-    assert row["income_eur"] == pytest.approx(0.020 * 6.0 * 4.0)
+    assert row["promised_eur"] == row["paid_eur"] == pytest.approx(0.020 * 6.0 * 4.0)
 
 
 def test_an_award_is_not_known_before_it_came(priced: Workspace) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -32,13 +32,15 @@ from flows.stages.publish import publish
 from flows.stages.statement import statement
 from flows.status import status_of
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, begun, copied, put, session_rows
+from tests.flows.conftest import AS_OF, DAY, ZONE, begun, copied, put, session_rows
 from tests.flows.test_realise import NEXT, OVER, account, followed, nights
 from tests.flows.test_settle import SHARED, agreed, rows_of, settled
+from tests.flows.test_settle_terms import priced
 from tests.flows.told_of import OWNER, TELLING, scatter, telling
 from warehouse.errors import LockedError
 from warehouse.pseudonymous import export_pseudonymous
 from warehouse.pseudonyms import rotate
+from warehouse.zones import market_day_slots
 
 _COMMAND = "import sys; from flows.cli import main; sys.argv = ['v2g', *sys.argv[1:]]; main()"
 
@@ -191,6 +193,42 @@ def test_the_others_are_planned_accounted_for_settled_and_told_of(lived: Workspa
     assert verify_ledger(workspace.exports / "log", key=None, witnesses=(), since=None).exit_code == 0
     made = statement(Context.of(workspace, late), "car-2", DAY.replace(day=1), out=None, encrypt_for=None)
     assert made.exit_code == 0
+    assert telling(workspace.root) == {}
+
+
+def metered(workspace: Workspace, kwh: dict[str, float], at: datetime) -> None:
+    """What the cars' meters counted in each quarter-hour of the day, drawn."""
+    slots = market_day_slots(DAY, ZONE).strftime("%Y-%m-%dT%H:%M:%SZ")
+    frames = [
+        pd.DataFrame({"battery_id": car, "interval_start_utc": slots, "import_kwh": drawn, "export_kwh": 0.0})
+        for car, drawn in kwh.items()
+    ]
+    put(workspace, "metering", pd.concat(frames), as_of=at)
+    check(Context.of(workspace, at))
+
+
+def test_the_side_of_two_imbalance_prices_stays_when_who_made_it_is_gone(lived: Workspace) -> None:
+    """The erased car drew far more than planned: all were short, and the other one's surplus is paid as such."""
+    before, late = OVER + timedelta(hours=1), OVER + timedelta(hours=3)
+    metered(lived, {"car-1": 2.0, "car-2": 0.0}, before)
+    priced(lived, 0.05, 0.5, as_of=before)
+    account(lived, DAY, as_of=before)
+    settled(lived, DAY, as_of=before)
+    owed = rows_of(lived).set_index("battery_id").query("sequence == 2").loc["car-2", "imbalance_eur"]
+    assert owed > 0.5
+    assert erase(Context.of(lived, before + timedelta(hours=1)), OWNER).exit_code == 0
+    workspace = Workspace.open(lived.root)
+    for number in range(2):  # the first of them is what the second goes on from
+        at = late + timedelta(hours=number)
+        metered(workspace, {"car-2": 0.0 if not number else 0.01}, at)
+        account(workspace, DAY, as_of=at)
+        assert settled(workspace, DAY, as_of=at).exit_code == 0
+    newest = rows_of(workspace).iloc[-1]
+    slots = len(
+        workspace.warehouse.read("out_imbalance_side", where={"settlement_id": newest["settlement_id"]})
+    )
+    assert slots == 96 and newest["battery_id"] == "car-2" and newest["sequence"] > 2
+    assert newest["imbalance_eur"] == pytest.approx(owed - 0.5 * 0.01 * 96, abs=0.0101)
     assert telling(workspace.root) == {}
 
 
