@@ -26,6 +26,7 @@ from flows.mapping.reserve_held import (
     held_reserve,
     tells_of,
 )
+from flows.plain import records
 from optimize.market.reserve import Called, Held, reserve_day
 from warehouse.known import Known
 
@@ -34,8 +35,9 @@ _BLOCK = ["product", "direction", "interval_start_utc"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReserveEarned:
-    """promised_eur, income_eur: of each car, None where that is not known. notes: what of it is
-    not, or is not counted. called_kwh [n, T]: down less up. blocks: as shown, a row each.
+    """promised_eur, income_eur: of each car, None where that is not known. notes: what of it is not, or is
+    not counted. called_kwh [n, T]: down less up. blocks: as shown, a row each. unheld: notes of what was won
+    or called and is no car's.
     """
 
     promised_eur: Mapping[str, float | None]
@@ -43,6 +45,7 @@ class ReserveEarned:
     notes: Mapping[str, str]
     called_kwh: Floats
     blocks: Sequence[dict[str, Any]]
+    unheld: Sequence[str]
     digest: str
 
     @classmethod
@@ -56,24 +59,33 @@ class ReserveEarned:
         calls = known.read("core_activation", where={"zone": zone}, start=start, end=end)
         calls = calls.sort_values(_BLOCK).reset_index(drop=True)
         held = held_reserve(executed, rows, by_car, awards, cars)
-        called = called_reserve(calls, held, slots, len(cars))
-        found = reserve_day(cars, len(slots), [_holding(one) for one in held.values()], called)
+        told = called_reserve(calls, held, slots, len(cars))
+        found = reserve_day(cars, len(slots), [_holding(one) for one in held.values()], told.called)
         untold = [f"which cars held {one.name} is not known" for one in held.values() if one.untold]
-        notes = {}
+        notes, income = dict[str, str](), dict[str, float | None]()
         for i, car in enumerate(cars):
             quiet = [one.name for key, one in held.items() if one.part[i].any() and not tells_of(calls, key)]
             said = [f"no price of {name} is known" for name in found.unpriced.get(car, ())]
-            notes[car] = "; ".join([*said, *untold, *(f"no activation of {name} is known" for name in quiet)])
-        income = {car: float(eur) for car, eur in found.income_eur.items() if not untold}
+            more = [
+                f"calls of {name} are of more than was won" for name, part in told.beyond.items() if part[i]
+            ]
+            income[car] = None if said or untold or more else float(found.income_eur[car])
+            notes[car] = "; ".join(
+                [*said, *untold, *more, *(f"no activation of {name} is known" for name in quiet)]
+            )
         return cls(
             promised_eur={car: _promised(held.values(), i) for i, car in enumerate(cars)},
-            income_eur={car: income.get(car) for car in cars},
+            income_eur=income,
             notes={car: note for car, note in notes.items() if note},
             called_kwh=found.called_kwh,
             blocks=[
                 {"market_date": str(day), **block}
                 for _, own in rows.groupby(_BLOCK)
-                if (block := _shown(own, executed, held, called)) is not None
+                if (block := _shown(own, executed, held, told.called)) is not None
+            ],
+            unheld=[
+                *_never_held(awards, rows),
+                *(f"{day}: {name} was called while no car held it: in no figure" for name in told.unheld),
             ],
             digest=hash_frame(awards) + hash_frame(calls),
         )
@@ -92,6 +104,17 @@ def reserve_notes(cars: pd.DataFrame) -> list[str]:
     return [
         f"reserve of {number} cars: {why}"
         for why, number in sorted(Counter(cars["reserve_note"].dropna()).items())
+    ]
+
+
+def _never_held(awards: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    """Notes of blocks that were won and that no plan that was followed knew of."""
+    known = set(zip(*(rows[name] for name in _BLOCK), strict=True))
+    return [
+        f"{row['product']} {row['direction']} of {row['interval_start_utc']:%Y-%m-%d %H:%M} UTC was won, and no "
+        "plan that was followed knew of it"
+        for row in records(awards)
+        if row["quantity_mw"] > 0.0 and tuple(row[name] for name in _BLOCK) not in known
     ]
 
 

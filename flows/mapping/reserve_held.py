@@ -14,6 +14,7 @@ from flows.mapping.awards import award_rows
 from flows.mapping.bid_rows import last_bid
 from flows.mapping.executed import Executed
 from flows.mapping.horizon import QUARTER
+from flows.mapping.question import SLOT_HOURS
 from flows.plain import records
 from optimize.market.bids.products import products
 from optimize.market.bids.quantity import KW_PER_MW
@@ -25,6 +26,8 @@ Key = tuple[str, str]
 """A product and the direction that it was won in."""
 _KEY = ["product", "direction"]
 EITHER = "symmetric"
+_TOLERANCE = 1.25
+"""Times what was won that may have been called: a market may take some energy beyond it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +58,16 @@ class HeldReserve:
     def paid_kw(self) -> Floats:
         """What of it is paid, [T]: no more than was won."""
         return np.minimum(self.held_kw, self.won_kw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CalledReserve:
+    """called: what counts. beyond: of calls by name that are of more than was won or held, which does not
+    count, whether each car has a part in it, [n]. unheld: names of what was called while no car held it."""
+
+    called: Sequence[Called]
+    beyond: Mapping[str, npt.NDArray[np.bool_]]
+    unheld: Sequence[str]
 
 
 def held_reserve(
@@ -98,34 +111,41 @@ def awards_of_day(known: Known, zone: str, slots: pd.DatetimeIndex) -> pd.DataFr
 
 def called_reserve(
     calls: pd.DataFrame, held: Mapping[Key, HeldReserve], slots: pd.DatetimeIndex, cars: int
-) -> list[Called]:
+) -> CalledReserve:
     """What was called, by product and way; calls: rows of core_activation.
 
     Without a price a call is paid nothing where products.toml says that calls of its product are not paid.
     """
-    there, found = products().reserve, []
+    there = products().reserve
+    found, beyond, unheld = list[Called](), dict[str, npt.NDArray[np.bool_]](), list[str]()
     for (name, way), own in calls.groupby(_KEY):
         product = there.get(str(name))
         unpaid = product is not None and not product.energy_paid
-        kw, everyone = np.zeros((cars, len(slots))), np.zeros(len(slots))
+        kw, everyone, most = np.zeros((cars, len(slots))), np.zeros(len(slots)), np.zeros(len(slots))
         for key, one in held.items():
             if key[0] == name and key[1] in (way, EITHER):
                 kw += one.up_kw if way == "up" else one.down_kw
                 everyone += one.all_up_kw if way == "up" else one.all_down_kw
+                most += np.maximum(one.won_kw, one.held_kw)
         t = slots.get_indexer(pd.DatetimeIndex(own["interval_start_utc"]))
         energy, price = np.zeros(len(slots)), np.full(len(slots), np.nan)
         energy[t] = own["energy_kwh"].to_numpy(dtype=np.float64)
         price[t] = own["price_eur_per_kwh"].to_numpy(dtype=np.float64, na_value=0.0 if unpaid else np.nan)
-        found.append(
-            Called(
-                product=str(name),
-                way=way,
-                part=_parts(kw, everyone),
-                energy_kwh=energy,
-                price_eur_per_kwh=price,
-            )
+        more = (most > 0.0) & (energy > _TOLERANCE * most * SLOT_HOURS)
+        part = _parts(kw, everyone)
+        call = Called(
+            product=str(name),
+            way=way,
+            part=part,
+            energy_kwh=np.where(more, 0.0, energy),
+            price_eur_per_kwh=price,
         )
-    return found
+        found.append(call)
+        if more.any():
+            beyond[call.name] = (part[:, more] > 0.0).any(axis=1)
+        if energy[everyone <= 0.0].any():
+            unheld.append(call.name)
+    return CalledReserve(called=found, beyond=beyond, unheld=unheld)
 
 
 def tells_of(calls: pd.DataFrame, key: Key) -> bool:

@@ -50,12 +50,13 @@ def realise(context: Context, days: Sequence[date]) -> StageResult:
     """
     noted: list[dict[str, Any]] = []
     reserve: list[dict[str, Any]] = []
-    missing: list[str] = []
+    missing, unheld = list[str](), list[str]()
     for day in days:
         try:
-            shown, blocks = _realise(context, day)
+            shown, earned = _realise(context, day)
             noted += shown
-            reserve += blocks
+            reserve += earned.blocks if earned else ()
+            unheld += earned.unheld if earned else ()
         except FlowsError as error:
             missing.append(str(error))
         except IMPOSSIBLE as error:
@@ -65,7 +66,7 @@ def realise(context: Context, days: Sequence[date]) -> StageResult:
     return StageResult(
         stage="realise",
         status="degraded" if missing else "ok",
-        message="; ".join([*message, *missing]) or f"no plan was followed on {_spoken(days)}",
+        message="; ".join([*message, *unheld, *missing]) or f"no plan was followed on {_spoken(days)}",
         exit_code=3 if missing else 0,
         tables={"days": noted, **({"reserve": reserve} if reserve else {})},
         details={"accounts": done},
@@ -93,11 +94,8 @@ def _spoken(days: Sequence[date]) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-_Shown = list[dict[str, Any]]
-
-
-def _realise(context: Context, day: date) -> tuple[_Shown, _Shown]:
-    """The rows to show of a day, and of its blocks of reserve; none where no plan was followed on it."""
+def _realise(context: Context, day: date) -> tuple[list[dict[str, Any]], ReserveEarned | None]:
+    """The rows to show of a day, and what reserve paid; none where no plan was followed on it."""
     known, zone = context.known, context.workspace.zone
     if context.as_of < market_day_bounds(day, zone)[1]:
         raise NoAccountError(
@@ -105,7 +103,7 @@ def _realise(context: Context, day: date) -> tuple[_Shown, _Shown]:
         )
     executed = Executed.of(known, zone, market_day_slots(day, zone))
     if not executed.plan_ids:
-        return [], []
+        return [], None
     real = RealDay.of(context, day, executed)
     reserve = ReserveEarned.of(known, zone, day, executed, real.battery_ids)
     input_hash = _input_hash(real, executed, reserve.digest)
@@ -114,7 +112,7 @@ def _realise(context: Context, day: date) -> tuple[_Shown, _Shown]:
     same = newest.loc[newest["input_hash"] == input_hash, "realised_id"]
     if len(same):
         cars = known.read("out_realised_car", where={"realised_id": str(same.iloc[-1])})
-        return _shown(cars, day), list(reserve.blocks)
+        return _shown(cars, day), reserve
     spot = spot_eur_per_kwh(known, zone, real.slots)
     cars, departed = _cars(context.workspace.settings.calibrate.workers, real, executed, spot, reserve)
     lineage: dict[str, Any] = {
@@ -133,7 +131,7 @@ def _realise(context: Context, day: date) -> tuple[_Shown, _Shown]:
     tables = {name: frame.assign(**lineage) for name, frame in tables.items()}
     # Of one moment there is one account of a day, whoever else makes it now.
     context.workspace.warehouse.write(tables, replace=dict.fromkeys(tables, (*where, "as_of_utc")))
-    return _shown(cars, day), list(reserve.blocks)
+    return _shown(cars, day), reserve
 
 
 def _input_hash(real: RealDay, executed: Executed, reserve: str) -> str:

@@ -208,7 +208,7 @@ def metered(workspace: Workspace, kwh: dict[str, float], at: datetime) -> None:
 
 
 def test_the_side_of_two_imbalance_prices_stays_when_who_made_it_is_gone(lived: Workspace) -> None:
-    """The erased car drew far more than planned: all were short, and the other one's surplus is paid as such."""
+    """The erased car drew far more than planned: all were short, the other one's surplus is paid so."""
     before, late = OVER + timedelta(hours=1), OVER + timedelta(hours=3)
     metered(lived, {"car-1": 2.0, "car-2": 0.0}, before)
     priced(lived, 0.05, 0.5, as_of=before)

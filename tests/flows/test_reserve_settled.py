@@ -242,6 +242,22 @@ def test_less_won_than_held_pays_no_more_and_what_nobody_held_is_nobodys(won: Wo
     assert cars(won)["reserve_income_eur"].sum() == pytest.approx(0.576)
 
 
+def test_calls_of_more_than_was_won_or_of_what_nobody_held_are_named_and_not_counted(won: Workspace) -> None:
+    """1,000 times as much is MWh for kWh, and a product that is misspelt is none that was held."""
+    rows = calls()
+    told(won, rows.assign(energy_kwh=rows["energy_kwh"] * [1000.0, 1.0, 1.0]))
+    told(won, rows.iloc[[2]].assign(product="fcr"))
+    result = account(won, DAY)
+    assert f"{DAY}: fcr down was called while no car held it: in no figure" in result.message
+    assert set(cars(won)["reserve_note"]) == {"calls of aFRR up are of more than was won"}
+    assert cars(won)["reserve_income_eur"].isna().all()
+    settled_now = settled(won, DAY)
+    assert (
+        settled_now.exit_code == 3
+        and "car-1 is settled without reserve: calls of aFRR" in settled_now.message
+    )
+
+
 def test_a_call_corrects_the_schedule_that_imbalance_is_counted_from(won: Workspace) -> None:
     late_meter(won, LATE)
     priced(won, 0.2)
