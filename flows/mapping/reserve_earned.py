@@ -111,8 +111,8 @@ def _never_held(awards: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """Notes of blocks that were won and that no plan that was followed knew of."""
     known = set(zip(*(rows[name] for name in _BLOCK), strict=True))
     return [
-        f"{row['product']} {row['direction']} of {row['interval_start_utc']:%Y-%m-%d %H:%M} UTC was won, and no "
-        "plan that was followed knew of it"
+        f"{row['product']} {row['direction']} of {row['interval_start_utc']:%Y-%m-%d %H:%M} UTC was won, and "
+        "no plan that was followed knew of it"
         for row in records(awards)
         if row["quantity_mw"] > 0.0 and tuple(row[name] for name in _BLOCK) not in known
     ]

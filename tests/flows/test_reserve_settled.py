@@ -42,10 +42,10 @@ CENT = Decimal("0.01")
 
 
 def awards(**changes: Any) -> pd.DataFrame:
-    """An evening's block, 20:00 to midnight: 3 kW of FCR for 0.24 €, 4 kW of aFRR up for 0.40 €."""
+    """An evening's block, 20:00 to midnight: 3 kW of FCR for 0.24 €, 12 kW of aFRR up for 1.20 €."""
     block = {"zone": ZONE, "interval_start_utc": BEGIN, "interval_end_utc": BEGIN + pd.Timedelta(hours=4)}
     fcr = {"product": "FCR", "direction": "symmetric", "quantity_mw": 0.003, "price_eur_per_mw_h": 20.0}
-    afrr = {"product": "aFRR up", "direction": "up", "quantity_mw": 0.004, "price_eur_per_mw_h": 25.0}
+    afrr = {"product": "aFRR up", "direction": "up", "quantity_mw": 0.012, "price_eur_per_mw_h": 25.0}
     return pd.DataFrame([block | fcr | changes, block | afrr])
 
 
@@ -129,13 +129,13 @@ def test_what_was_won_and_called_is_paid_to_the_cars_that_held_it(won: Workspace
         pytest.approx(0.24),
         0,
     )
-    assert (afrr["paid_eur"], afrr["calls_eur"]) == (pytest.approx(0.40), pytest.approx(0.8 * 0.12))
+    assert (afrr["paid_eur"], afrr["calls_eur"]) == (pytest.approx(1.20), pytest.approx(0.8 * 0.12))
     own = cars(won)
-    assert own["reserve_income_eur"].sum() == pytest.approx(0.736)
-    assert own["promised_reserve_income_eur"].sum() == pytest.approx(0.64)
+    assert own["reserve_income_eur"].sum() == pytest.approx(1.536)
+    assert own["promised_reserve_income_eur"].sum() == pytest.approx(1.44)
     for car in own.index:
         by_hand = 0.24 / 16 * of_cars(won, "FCR", "both")[car].sum()
-        by_hand += 0.40 / 16 * of_cars(won, "aFRR up", "up")[car].sum()
+        by_hand += 1.20 / 16 * of_cars(won, "aFRR up", "up")[car].sum()
         by_hand += 0.8 * 0.12 * of_cars(won, "aFRR up", "up")[car].iloc[2]
         assert own.loc[car, "reserve_income_eur"] == pytest.approx(by_hand)
     assert own["reserve_income_eur"].min() > 0.0 and own["reserve_note"].isna().all()
@@ -145,14 +145,14 @@ def test_what_reserve_paid_is_in_what_the_day_earned_and_a_reason_of_its_own(won
     told(won, calls())
     rows = {row["mode"]: row for row in account(won, DAY).tables["days"]}
     did, other = rows["followed"], rows["uncontrolled"]
-    assert did["reserve_eur"] == pytest.approx(0.736 - 0.64) and other["reserve_eur"] == 0.0
+    assert did["reserve_eur"] == pytest.approx(1.536 - 1.44) and other["reserve_eur"] == 0.0
     causes = ("price", "car", "horizon", "limits", "charger", "reserve")
     assert sum(did[f"{cause}_eur"] for cause in causes) == pytest.approx(
         did["realised_eur"] - did["promised_eur"]
     )
     own = cars(won)
     net = -own["energy_cost_eur"] - own["wear_eur"]
-    assert did["realised_eur"] == pytest.approx(net.sum() + 0.736)
+    assert did["realised_eur"] == pytest.approx(net.sum() + 1.536)
     days = earned(Context.of(won, OVER).known, ZONE, "uncontrolled").days
     assert days["gain_eur"].iloc[0] == pytest.approx(did["realised_eur"] - other["realised_eur"])
 
@@ -192,7 +192,7 @@ def test_without_what_it_needs_reserve_is_named_and_in_no_figure(won: Workspace)
         "reserve in 2 of them: no activation of FCR is known; no activation of aFRR up is known"
         in result.message
     )
-    assert rows_of(won)["reserve_eur"].sum() == pytest.approx(0.64)
+    assert rows_of(won)["reserve_eur"].sum() == pytest.approx(1.44)
     told(won, awards(price_eur_per_mw_h=None), dataset="awards")
     told(won, calls(price=None))
     result = again(won, LATE)
@@ -217,14 +217,14 @@ def test_what_is_paid_as_bid_is_paid_what_was_bid(won: Workspace) -> None:
     bid = {
         "market_date": DAY, "zone": ZONE, "product": "aFRR up", "direction": "up", "gate_utc": AS_OF,
         "interval_start_utc": BEGIN, "interval_end_utc": BEGIN + pd.Timedelta(hours=4),
-        "quantity_mw": 0.004, "price_eur_per_mw_h": 30.0, "quantile": 0.95, "days": 60,
+        "quantity_mw": 0.012, "price_eur_per_mw_h": 30.0, "quantile": 0.95, "days": 60,
         "price_source": "published", "energy_eur_per_mwh": None, "guaranteed_kw": None, "usual_kw": None,
         "reason": None,
     }  # fmt: skip
     won.warehouse.write({"out_bid": pd.DataFrame([bid | lineage])})
     told(won, calls())
     (_, afrr) = account(won, DAY, as_of=LATE).tables["reserve"]
-    assert afrr["paid_eur"] == pytest.approx(30.0 * 0.004 * 4) and afrr["promised_eur"] == pytest.approx(0.40)
+    assert afrr["paid_eur"] == pytest.approx(30.0 * 0.012 * 4) and afrr["promised_eur"] == pytest.approx(1.20)
 
 
 def cars_unpriced(workspace: Workspace) -> set[str]:
@@ -239,7 +239,7 @@ def test_less_won_than_held_pays_no_more_and_what_nobody_held_is_nobodys(won: Wo
     told(won, pd.concat([calls(), early]))
     fcr, _ = account(won, DAY).tables["reserve"]
     assert fcr["paid_eur"] == pytest.approx(0.08)
-    assert cars(won)["reserve_income_eur"].sum() == pytest.approx(0.576)
+    assert cars(won)["reserve_income_eur"].sum() == pytest.approx(1.376)
 
 
 def test_calls_of_more_than_was_won_or_of_what_nobody_held_are_named_and_not_counted(won: Workspace) -> None:
