@@ -67,12 +67,14 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
         raise UsageError("[settle] contracts in v2g.toml names no contract: there is nothing to settle by")
     noted: list[dict[str, Any]] = []
     missing = unknown_cars(context.workspace.contracts, days, context.known)
-    without = Counter[str]()
+    without, lacking, whole = Counter[str](), set[str](), list[str]()
     for day in days:
         try:
             found = _Day.of(context, day)
             noted += _settled(context, found)
-            missing += [*found.unsettled, *found.without_imbalance, *found.without_reserve]
+            for lacks in (found.unsettled, found.without_imbalance, found.without_reserve):
+                missing += [f"{day}: {car} is {lacks[car]}" for car in sorted(lacks)]
+                lacking |= set(lacks)
             why = found.imbalance.why
             without.update(
                 f"no imbalance in {{}} of them: {why[car]}" for car in found.contracts if car in why
@@ -80,6 +82,7 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
             without.update(f"reserve in {{}} of them: {note}" for note in found.reserve_notes.values())
         except (FlowsError, OptimizeError) as error:
             missing.append(f"{day} is not settled: {error}")
+            whole.append(f"{day}")
     return StageResult(
         stage="settle",
         status="degraded" if missing else "ok",
@@ -92,6 +95,7 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
         ),
         exit_code=3 if missing else 0,
         tables={"settlement": noted},
+        details={"cars_lacking": sorted(lacking), "days_lacking": whole},
     )
 
 
@@ -123,7 +127,7 @@ class _Day:
     contracts: Mapping[str, Contract]
     hours: Mapping[str, tuple[Decimal, Decimal]]
     imbalance: DayImbalance
-    unsettled: Sequence[str]
+    unsettled: Mapping[str, str]
 
     @classmethod
     def of(cls, context: Context, day: date) -> _Day:
@@ -145,10 +149,10 @@ class _Day:
                 why[car] = f"{netted}, which its account does not know"
         why |= _without_modes(cars, contracts) | _without_twin(cars, contracts)
         why |= _without_price(cars, contracts)
-        unsettled = [f"{day}: {car} is not settled: {reason}" for car, reason in sorted(why.items())]
+        unsettled = {car: f"not settled: {reason}" for car, reason in sorted(why.items())}
         contracts = {car: one for car, one in contracts.items() if car not in why}
         if not contracts:
-            raise NoAccountError("; ".join(unsettled))
+            raise NoAccountError("; ".join(f"{day}: {car} is {reason}" for car, reason in unsettled.items()))
         followed = cars[cars["mode"] == FOLLOWED]
         scheduled = {
             str(car): None if pd.isna(number) else int(number)
@@ -176,15 +180,13 @@ class _Day:
         return hash_values([str(self.day), hash_frame(self.cars), digests, hours, departed, code])
 
     @property
-    def without_imbalance(self) -> list[str]:
+    def without_imbalance(self) -> dict[str, str]:
         """Cars whose imbalance is missing though a contract speaks of it, or other slots have a price."""
         lacking = {car for car, one in self.contracts.items() if one.imbalance_share is not None}
         if self.imbalance.partly_priced:
             lacking |= set(self.imbalance.unpriced)
-        return [
-            f"{self.day}: {car} is settled without imbalance: {self.imbalance.why[car]}"
-            for car in sorted(lacking & set(self.contracts) & set(self.imbalance.why))
-        ]
+        named = lacking & set(self.contracts) & set(self.imbalance.why)
+        return {car: f"settled without imbalance: {self.imbalance.why[car]}" for car in named}
 
     @property
     def reserve_notes(self) -> dict[str, str]:
@@ -193,14 +195,14 @@ class _Day:
         return {car: note for car, note in notes.items() if note}
 
     @property
-    def without_reserve(self) -> list[str]:
+    def without_reserve(self) -> dict[str, str]:
         """Cars whose income of reserve is not known though a contract shares it."""
-        return [
-            f"{self.day}: {car} is settled without reserve: {note}"
+        return {
+            car: f"settled without reserve: {note}"
             for car, note in self.reserve_notes.items()
             if self.account[car, FOLLOWED]["reserve_income_eur"] is None
             and self.contracts[car].reserve_share is not None
-        ]
+        }
 
     def counted(self, battery: str) -> Counted:
         """A car's day, as its account and its sessions tell it, settled."""
@@ -374,23 +376,9 @@ def _overlap(sessions: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> 
 def _shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """A row a car: what a reader wants first."""
     columns = [
-        "market_date",
-        "sequence",
-        "battery_id",
-        "contract_id",
-        "total_eur",
-        "theta",
-        "owner_share_eur",
-    ]
-    columns += [
-        "imbalance_eur",
-        "reserve_eur",
-        "wear_eur",
-        "owner_eur",
-        "grid_eur",
-        "owner_correction_eur",
-        "grid_correction_eur",
-    ]
+        "market_date", "sequence", "battery_id", "contract_id", "total_eur", "theta", "owner_share_eur",
+        "imbalance_eur", "reserve_eur", "wear_eur", "owner_eur", "grid_eur", *_CORRECTIONS,
+    ]  # fmt: skip
     stated = rows[columns].assign(
         paid_eur=rows[[f"{name}_eur" for name in _PAID]].sum(axis=1).round(2),
         market_date=rows["market_date"].astype(str),

@@ -197,12 +197,17 @@ def test_the_others_are_planned_accounted_for_settled_and_told_of(lived: Workspa
 
 
 def metered(workspace: Workspace, kwh: dict[str, float], at: datetime) -> None:
-    """What the cars' meters counted in each quarter-hour of the day, drawn."""
+    """What the cars' meters counted in each quarter-hour of the day, drawn or fed back (< 0)."""
     slots = market_day_slots(DAY, ZONE).strftime("%Y-%m-%dT%H:%M:%SZ")
     frames = [
-        pd.DataFrame({"battery_id": car, "interval_start_utc": slots, "import_kwh": drawn, "export_kwh": 0.0})
-        for car, drawn in kwh.items()
-    ]
+        pd.DataFrame(
+            {
+                "battery_id": car, "interval_start_utc": slots, "import_kwh": max(net, 0.0),
+                "export_kwh": max(-net, 0.0),
+            }
+        )
+        for car, net in kwh.items()
+    ]  # fmt: skip
     put(workspace, "metering", pd.concat(frames), as_of=at)
     check(Context.of(workspace, at))
 
@@ -210,17 +215,17 @@ def metered(workspace: Workspace, kwh: dict[str, float], at: datetime) -> None:
 def test_the_side_of_two_imbalance_prices_stays_when_who_made_it_is_gone(lived: Workspace) -> None:
     """The erased car drew far more than planned: all were short, the other one's surplus is paid so."""
     before, late = OVER + timedelta(hours=1), OVER + timedelta(hours=3)
-    metered(lived, {"car-1": 2.0, "car-2": 0.0}, before)
+    metered(lived, {"car-1": 2.0, "car-2": -0.5}, before)
     priced(lived, 0.05, 0.5, as_of=before)
     account(lived, DAY, as_of=before)
     settled(lived, DAY, as_of=before)
-    owed = rows_of(lived).set_index("battery_id").query("sequence == 2").loc["car-2", "imbalance_eur"]
+    owed = float(rows_of(lived).query("sequence == 2 and battery_id == 'car-2'")["imbalance_eur"].item())
     assert owed > 0.5
     assert erase(Context.of(lived, before + timedelta(hours=1)), OWNER).exit_code == 0
     workspace = Workspace.open(lived.root)
     for number in range(2):  # the first of them is what the second goes on from
         at = late + timedelta(hours=number)
-        metered(workspace, {"car-2": 0.0 if not number else 0.01}, at)
+        metered(workspace, {"car-2": -0.49 if number else -0.5}, at)
         account(workspace, DAY, as_of=at)
         assert settled(workspace, DAY, as_of=at).exit_code == 0
     newest = rows_of(workspace).iloc[-1]

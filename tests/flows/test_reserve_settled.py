@@ -94,7 +94,7 @@ def won(won_around: Path, tmp_path: Path) -> Workspace:
 
 
 def cars(workspace: Workspace) -> pd.DataFrame:
-    where = {"market_date": DAY, "mode": "followed"}
+    where: dict[str, Any] = {"market_date": DAY, "mode": "followed"}
     return workspace.warehouse.newest("out_realised_car", by=["market_date"], where=where).set_index(
         "battery_id"
     )
@@ -107,7 +107,8 @@ def of_cars(workspace: Workspace, product: str, way: str) -> pd.DataFrame:
     rows = rows.assign(kw=rows["up_kw"] + rows["down_kw"] if way == "both" else rows[f"{way}_kw"])
     kw = rows.pivot_table(index="interval_start_utc", columns="battery_id", values="kw").fillna(0.0)
     assert len(kw) == 16 and set(kw) == {"car-1", "car-2"}
-    return kw.div(kw.sum(axis=1), axis=0)
+    parts: pd.DataFrame = kw.div(kw.sum(axis=1), axis=0)
+    return parts
 
 
 def again(workspace: Workspace, at: datetime = OVER) -> StageResult:
@@ -179,7 +180,7 @@ def test_owner_and_operator_share_it_to_the_cent_and_the_ledger_tells(won: Works
         statement(context, "car-1", DAY.replace(day=1), out=tmp_path / "out", encrypt_for=None).files[0]
     )
     said = json.loads((page.parent / "statement.json").read_text(encoding="utf-8"))
-    part = rows.set_index("battery_id").loc["car-1", "owner_reserve_eur"]
+    part = float(rows.query("battery_id == 'car-1'")["owner_reserve_eur"].item())
     assert said["money"]["owner_reserve_eur"] == f"{part:.2f}" and said["without_reserve"] == []
     assert "Your part of what reserve for the grid paid" in page.read_text(encoding="utf-8")
     verify_statement(page.parent, key=None, witnesses=(), since=None)
