@@ -43,7 +43,9 @@ def _cause(name: str, description: str) -> Column:
 
 def _totals(mode: str) -> tuple[Column, ...]:
     return (
-        number(f"{mode}_promised_eur", "€", f"All cars were promised to earn, with reserve, less wear: {mode}"),
+        number(
+            f"{mode}_promised_eur", "€", f"All cars were promised to earn, with reserve, less wear: {mode}"
+        ),
         number(f"{mode}_eur", "€", f"What they earned, with reserve, less wear: {mode}"),
         number(f"{mode}_stored_kwh", "kWh", f"Energy charged less discharged, battery side: {mode}"),
         integer(f"{mode}_departures", f"Departures within the day: {mode}", 0),
