@@ -159,11 +159,12 @@ class _Day:
             for car, number in zip(followed["battery_id"], followed["scheduled_slots"], strict=True)
         }
         cars = cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True)
+        needed = cars[cars["mode"].isin({FOLLOWED, *(one.against for one in contracts.values())})]
         return cls(
             day=day,
             realised_id=realised_id,
             cars=cars,
-            account={(row["battery_id"], row["mode"]): row for row in records(cars)},
+            account={(row["battery_id"], row["mode"]): row for row in records(needed)},
             contracts=contracts,
             hours=_plugged_hours(context, day, list(contracts)),
             imbalance=DayImbalance.of(known, zone, day, realised_id, scheduled),
