@@ -199,6 +199,10 @@ def _alone(
         yield clocks.far_ahead(rows, "interval_start_utc")
         yield awards.off_grid(rows)
         yield awards.long(rows)
+    elif dataset == "activations":
+        yield metering.off_grid(rows)
+        yield metering.not_over(rows, context)
+        yield clocks.unset(rows, "interval_start_utc")
 
 
 def _together(

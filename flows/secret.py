@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -53,12 +54,17 @@ def _of_file(file: Path, variable: str) -> str:
 
 def without_secrets(text: str) -> str:
     """The text with "…" in the place of every secret that this process was given, however it is spelt."""
+    return secrets_out()(text)
+
+
+def secrets_out() -> Callable[[str], str]:
+    """`without_secrets` for many texts: what is secret is looked up once."""
     known = _known()
     if not known:
-        return text
+        return lambda text: text
     from warehouse.sources.tariffs.redact import Redactor
 
-    return Redactor(known).text(text)
+    return Redactor(known).text
 
 
 def _known() -> list[str]:

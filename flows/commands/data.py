@@ -39,6 +39,7 @@ class Kind(StrEnum):
     imbalance_prices = "imbalance_prices"
     checkups = "checkups"
     awards = "awards"
+    activations = "activations"
 
 
 def add_to(app: typer.Typer) -> None:

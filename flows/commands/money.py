@@ -123,6 +123,6 @@ def statement(
     first = month_of(month)
     require_car(context, battery_id)
     with working("settling the month"):
-        before = settle_month(context, first)
+        before = settle_month(context, first, battery_id)
         result = stage(context, battery_id, first, out=out, encrypt_for=encrypt_for)
     call.finish(*before, result)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flows.mapping.hashing import hash_frame
@@ -173,6 +174,27 @@ def reserve_rows(
         if reason:
             notes.append(f"{one.name} of {one.begin:%Y-%m-%d %H:%M} UTC: {reason}")
     return pd.DataFrame(rows), notes
+
+
+def reserve_slot_rows(awards: Awards, problem: DayProblem, plan: ModePlan, mode: Mode) -> pd.DataFrame:
+    """The rows of out_plan_reserve_slot, without plan_id and lineage: what each car holds, where it does."""
+    cars = np.array([car.battery_id for car in problem.cars], dtype=object)
+    frames = []
+    for one, bid in zip(within(problem, awards.won), plan.reserves, strict=False):
+        i, t = np.nonzero((bid.up_kw > 0.0) | (bid.down_kw > 0.0))
+        said = {
+            "mode": mode,
+            "product": one.product,
+            "direction": one.direction,
+            "battery_id": cars[i],
+            "interval_start_utc": problem.slots[one.span(problem)[0] + t],
+            "up_kw": bid.up_kw[i, t],
+            "down_kw": bid.down_kw[i, t],
+            "all_up_kw": bid.up_kw.sum(axis=0)[t],
+            "all_down_kw": bid.down_kw.sum(axis=0)[t],
+        }
+        frames.append(pd.DataFrame(said))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def _short(mode: Mode, plan: ModePlan, kw: float, one: Won) -> str:

@@ -1,6 +1,7 @@
 """What V2G earned on past days, net of wear: of the accounts of followed plans, or of a back-test.
 
-It is counted against another way of charging, each with what it had itself left in the batteries.
+What reserve paid is in it. It is counted against another way of charging, each with what it had itself left
+in the batteries.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from warehouse.known import Known
 
 Against = Literal["ordered", "uncontrolled"]
 V2G = "v2g"
-_OF_A_CAR = ("mode", "battery_id", "energy_cost_eur", "wear_eur", "stored_kwh")
+_OF_A_CAR = ("mode", "battery_id", "energy_cost_eur", "wear_eur", "stored_kwh", "reserve_income_eur")
 _QUARTERS = {1: "January to March", 2: "April to June", 3: "July to September", 4: "October to December"}
 
 
@@ -55,7 +56,8 @@ def realised(known: Known, zone: str, against: Against) -> Earned:
     first = heads.loc[[V2G in names for names in modes], "market_date"].min() if len(heads) else None
     rows = known.newest("out_realised_car", by=by, where={"zone": zone}, columns=[*by, *_OF_A_CAR])
     rows = rows[rows["market_date"] >= first] if first is not None and not pd.isna(first) else rows[:0]
-    rows = rows.assign(eur=-rows["energy_cost_eur"] - rows["wear_eur"])
+    reserve = rows["reserve_income_eur"].fillna(0.0).astype(float)  # what is not known of it is in no day
+    rows = rows.assign(eur=reserve - rows["energy_cost_eur"] - rows["wear_eur"])
     keys = ["market_date", "battery_id"]
     own, other = (
         rows.loc[rows["mode"] == mode, [*keys, "eur", "stored_kwh"]].set_index(keys)

@@ -18,9 +18,15 @@ _LINEAGE = ("run_id", "as_of_utc", "input_hash", "code_version")
 
 
 def append(
-    context: Context, rows: pd.DataFrame, openings: Sequence[str], contracts: Iterable[Contract], guard: Guard
+    context: Context,
+    rows: pd.DataFrame,
+    openings: Sequence[str],
+    contracts: Iterable[Contract],
+    guard: Guard,
+    sides: pd.DataFrame,
 ) -> bool:
-    """Write rows of out_settlement, an entry for each, and the contracts' texts; whether the guard let it.
+    """Write rows of out_settlement, an entry for each, the contracts' texts and rows of out_imbalance_side;
+    whether the guard let it.
 
     Where another process adds entries meanwhile, it is done again behind them.
     """
@@ -49,6 +55,7 @@ def append(
             "out_settlement": rows,
             "out_ledger": entries.assign(entry_index=range(size, size + len(entries))),
             **({"out_contract": pd.DataFrame(new)} if new else {}),
+            **({"out_imbalance_side": sides} if len(sides) else {}),
         }
         if warehouse.write(frames, guard=both):
             return True

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -22,11 +23,12 @@ from optimize.account import efficiencies
 from optimize.market.imbalance import imbalance
 from optimize.types import DayProblem, ModePlan
 from warehouse.known import Known
+from warehouse.zones import market_day_slots
 
 _HOUR = pd.Timedelta(hours=1)
 _ABOUT_NOTHING_KWH = 1e-7
 _UNPRICED = "no imbalance price is known"
-_COLUMNS = ("battery_id", "interval_start_utc", "scheduled_kwh", "metered_kwh")
+_COLUMNS = ("battery_id", "interval_start_utc", "scheduled_kwh", "metered_kwh", "called_kwh")
 
 
 def spot_eur_per_kwh(known: Known, zone: str, slots: pd.DatetimeIndex) -> Prices:
@@ -72,10 +74,13 @@ def signed_energy(real: RealDay) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def deviations(real: RealDay, executed: Executed, problem: DayProblem) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Where a meter counted other than was planned, and of each car the quarter-hours that tell at all.
+def deviations(
+    real: RealDay, executed: Executed, problem: DayProblem, called_kwh: Prices
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Where a meter counted other than was planned and called, and of each car the quarter-hours that tell.
 
-    kWh net drawn. Quarter-hours that no meter counted, or no plan in force held, tell of no deviation.
+    kWh net drawn; called_kwh [n, T]: of reserve, down less up. Quarter-hours that no meter counted, or no
+    plan in force held, tell of no deviation.
     """
     counted = real.metered()
     if counted is None:
@@ -86,13 +91,14 @@ def deviations(real: RealDay, executed: Executed, problem: DayProblem) -> tuple[
     scheduled = (schedule.charge_kw / into - schedule.discharge_kw * out) * SLOT_HOURS
     metered = counted.import_kwh - counted.export_kwh
     held = counted.counted & (executed.owner >= 0)
-    at, t = np.nonzero(held & (np.abs(scheduled - metered) > _ABOUT_NOTHING_KWH))
+    at, t = np.nonzero(held & (np.abs(scheduled + called_kwh - metered) > _ABOUT_NOTHING_KWH))
     rows = pd.DataFrame(
         {
             "battery_id": np.array(real.battery_ids, dtype=object)[at],
             "interval_start_utc": real.slots[t],
             "scheduled_kwh": scheduled[at, t],
             "metered_kwh": metered[at, t],
+            "called_kwh": called_kwh[at, t],
         }
     )
     return rows, dict(zip(real.battery_ids, held.sum(axis=1).tolist(), strict=True))
@@ -102,28 +108,40 @@ def deviations(real: RealDay, executed: Executed, problem: DayProblem) -> tuple[
 class DayImbalance:
     """What departing from the schedule earned on a day, € by car; why: of the others, by car.
 
-    partly_priced: whether some quarter-hours of the day have an imbalance price.
+    partly_priced: whether some quarter-hours of the day have an imbalance price. sides: rows of
+    out_imbalance_side without settlement and lineage, where there are two prices.
     """
 
     earned_eur: Mapping[str, Decimal]
     why: Mapping[str, str]
     partly_priced: bool
+    sides: pd.DataFrame
 
     @classmethod
     def of(
         cls,
         known: Known,
         zone: str,
-        slots: pd.DatetimeIndex,
+        day: date,
         realised_id: str,
         held: Mapping[str, int | None],
     ) -> DayImbalance:
         """By an account's deviations and the prices that are known; held: `scheduled_slots` of each car."""
+        slots = market_day_slots(day, zone)
         long_price, short_price = imbalance_prices(known, zone, slots)
         rows = known.read("out_realised_deviation", where={"realised_id": realised_id})
         t = slots.get_indexer(pd.DatetimeIndex(rows["interval_start_utc"]))
-        surplus = (rows["scheduled_kwh"] - rows["metered_kwh"]).to_numpy(dtype=np.float64)
-        found = imbalance(rows["battery_id"].astype(str).tolist(), t, surplus, long_price, short_price)
+        due = rows["scheduled_kwh"] + rows["called_kwh"].fillna(0.0).astype(float)
+        surplus = (due - rows["metered_kwh"]).to_numpy(dtype=np.float64)
+        names, sides = rows["battery_id"].astype(str).tolist(), _sides_before(known, zone, day, len(held))
+        found = imbalance(
+            names,
+            t,
+            surplus,
+            long_price,
+            short_price,
+            sides={slots.get_loc(at): one for at, one in sides.items()},
+        )
         partly = bool(np.isfinite(long_price).any())
         earned, why = dict[str, Decimal](), dict[str, str]()
         for car, count in held.items():
@@ -137,9 +155,33 @@ class DayImbalance:
                 why[car] = (
                     _UNPRICED if not partly else f"{_UNPRICED} from {slots[lacks[0]]:%Y-%m-%d %H:%M} UTC on"
                 )
-        return cls(earned_eur=earned, why=why, partly_priced=partly)
+        apart = np.flatnonzero(np.isfinite(long_price) & (long_price != short_price))
+        own = pd.DataFrame(
+            {
+                "market_date": day,
+                "zone": zone,
+                "interval_start_utc": slots[apart],
+                "side": np.where(np.isin(apart, found.long), "long", "short"),
+                "cars": len(held),
+            }
+        )
+        return cls(earned_eur=earned, why=why, partly_priced=partly, sides=own)
 
     @property
     def unpriced(self) -> list[str]:
         """The cars that prices which are not known leave out."""
         return [car for car, reason in self.why.items() if reason.startswith(_UNPRICED)]
+
+
+def _sides_before(known: Known, zone: str, day: date, cars: int) -> dict[pd.Timestamp, bool]:
+    """Whether all cars were long, by quarter-hour, as settled of more cars than there are since an erasure.
+
+    The side is that of the cars that were there: what is left of them cannot tell it. Empty without one.
+    """
+    rows = known.read("out_imbalance_side", where={"zone": zone, "market_date": day})
+    rows = rows[rows["cars"] > cars]
+    # What was erased is gone as of every moment, before it was erased too.
+    if rows.empty or known.warehouse.read("out_erasure", columns=["erasure_id"]).empty:
+        return {}
+    last = rows[rows["as_of_utc"] == rows["as_of_utc"].max()]
+    return dict(zip(last["interval_start_utc"], last["side"] == "long", strict=True))

@@ -47,7 +47,7 @@ from warehouse.withdrawal import sent_again
 
 INGEST_ORDER = (
     "sites", "chargers", "fleet", "prices", "tariffs", "co2", "imbalance_prices", "site_load", "site_limits",
-    "awards",
+    "awards", "activations",
     "sessions", "checkups", "telemetry", "soc_power", "metering",
 )  # fmt: skip
 """The datasets, each after those that its rows refer to."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoPlanError
-from flows.mapping.awards import reserve_rows
+from flows.mapping.awards import reserve_rows, reserve_slot_rows
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.last_plan import last_schedule
 from flows.mapping.past import followed_rows
@@ -43,7 +43,7 @@ class Made:
     each mode, the mode that is followed from what the cars hold, others from what they would have left them.
     own_misses: departures that the cars miss and ordered charging keeps. notes: what is not as it should be.
     source: the rung that it stands on; rungs: that of single cars, where they stand on several. reserve: what
-    is held of what was won, rows of out_plan_reserve.
+    is held of what was won, rows of out_plan_reserve; reserve_slots: by which cars, of out_plan_reserve_slot.
     """
 
     following: str | None
@@ -56,6 +56,7 @@ class Made:
     source: PlanSource
     rungs: Mapping[str, PlanSource]
     reserve: pd.DataFrame
+    reserve_slots: pd.DataFrame
 
 
 def make(context: Context, inputs: PlanInputs) -> Made:
@@ -99,6 +100,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
         source=solved.source,
         rungs=solved.rungs,
         reserve=reserve,
+        reserve_slots=reserve_slot_rows(inputs.awards, question, solved.plans[followed], followed),
     )
 
 

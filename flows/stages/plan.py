@@ -165,6 +165,7 @@ def _tables(
         "out_left_out": left_out_rows(inputs.left_out, inputs.unforeseen),
         **plan_frames(inputs, made.problems, made.planned.plans, made.wear),
         **({"out_plan_reserve": made.reserve} if len(made.reserve) else {}),
+        **({"out_plan_reserve_slot": made.reserve_slots} if len(made.reserve_slots) else {}),
     }
     lineage: dict[str, Any] = {
         "plan_id": verdict.plan_id,

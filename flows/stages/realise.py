@@ -22,7 +22,7 @@ from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.past import FOLLOWED
 from flows.mapping.plannable import IMPOSSIBLE, in_words
 from flows.mapping.real_day import RealDay, state_at_the_end
-from flows.mapping.reserve_followed import reserve_followed
+from flows.mapping.reserve_earned import ReserveEarned, reserve_notes
 from flows.mapping.retail import Prices
 from flows.mapping.settled_energy import deviations, fed_back_price_eur, signed_energy, spot_eur_per_kwh
 from flows.mapping.twin_wear import TwinWear, twin_wear
@@ -45,27 +45,29 @@ _MOST_DAYS = 31
 def realise(context: Context, days: Sequence[date]) -> StageResult:
     """Account for market days that are over; a day without an account costs no other.
 
-    What was held of reserve that was won is shown next to them, and in none of them. The same inputs as the
-    newest account of a day: nothing is written. Degraded, exit code 3, where a day
-    has no account though a plan was followed.
+    Of reserve that was won, what was promised for holding it and what it paid are shown block by block; the
+    cars' parts of it are in what they earned. The same inputs as the newest account of a day: nothing is
+    written. Degraded, exit code 3, where a day has no account though a plan was followed.
     """
     noted: list[dict[str, Any]] = []
-    missing: list[str] = []
+    reserve: list[dict[str, Any]] = []
+    missing, unheld = list[str](), list[str]()
     for day in days:
         try:
-            noted += _realise(context, day)
+            shown, earned = _realise(context, day)
+            noted += shown
+            reserve += earned.blocks if earned else ()
+            unheld += earned.unheld if earned else ()
         except FlowsError as error:
             missing.append(str(error))
         except IMPOSSIBLE as error:
             missing.append(f"no account of {day}: {in_words(error)}")
-    zone = context.workspace.zone
-    reserve = [row for day in days for row in reserve_followed(context.known, zone, day)]
     done = sorted({str(row["market_date"]) for row in noted})
     message = [f"promised and realised: {', '.join(done)}"] if done else []
     return StageResult(
         stage="realise",
         status="degraded" if missing else "ok",
-        message="; ".join([*message, *missing]) or f"no plan was followed on {_spoken(days)}",
+        message="; ".join([*message, *unheld, *missing]) or f"no plan was followed on {_spoken(days)}",
         exit_code=3 if missing else 0,
         tables={"days": noted, **({"reserve": reserve} if reserve else {})},
         details={"accounts": done},
@@ -93,8 +95,8 @@ def _spoken(days: Sequence[date]) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def _realise(context: Context, day: date) -> list[dict[str, Any]]:
-    """The rows to show of a day; none where no plan was followed on it."""
+def _realise(context: Context, day: date) -> tuple[list[dict[str, Any]], ReserveEarned | None]:
+    """The rows to show of a day, and what reserve paid; none where no plan was followed on it."""
     known, zone = context.known, context.workspace.zone
     if context.as_of < market_day_bounds(day, zone)[1]:
         raise NoAccountError(
@@ -102,17 +104,18 @@ def _realise(context: Context, day: date) -> list[dict[str, Any]]:
         )
     executed = Executed.of(known, zone, market_day_slots(day, zone))
     if not executed.plan_ids:
-        return []
+        return [], None
     real = RealDay.of(context, day, executed)
-    input_hash = _input_hash(real, executed)
+    reserve = ReserveEarned.of(known, zone, day, executed, real.battery_ids)
+    input_hash = _input_hash(real, executed, reserve.digest)
     where: dict[str, Scalar | Sequence[Scalar]] = {"zone": zone, "market_date": day}
     newest = known.newest("out_realised", by=list(where), where=where)
     same = newest.loc[newest["input_hash"] == input_hash, "realised_id"]
     if len(same):
         cars = known.read("out_realised_car", where={"realised_id": str(same.iloc[-1])})
-        return _shown(cars, day)
+        return _shown(cars, day), reserve
     spot = spot_eur_per_kwh(known, zone, real.slots)
-    cars, departed = _cars(context.workspace.settings.calibrate.twins, real, executed, spot)
+    cars, departed = _cars(context.workspace.settings.calibrate.twins, real, executed, spot, reserve)
     lineage: dict[str, Any] = {
         "realised_id": hash_values([input_hash, context.as_of.isoformat()])[:16],
         **where,
@@ -129,10 +132,10 @@ def _realise(context: Context, day: date) -> list[dict[str, Any]]:
     tables = {name: frame.assign(**lineage) for name, frame in tables.items()}
     # Of one moment there is one account of a day, whoever else makes it now.
     context.workspace.warehouse.write(tables, replace=dict.fromkeys(tables, (*where, "as_of_utc")))
-    return _shown(cars, day)
+    return _shown(cars, day), reserve
 
 
-def _input_hash(real: RealDay, executed: Executed) -> str:
+def _input_hash(real: RealDay, executed: Executed, reserve: str) -> str:
     inputs = real.inputs
     calibrations = {name: one.calibration_id for name, one in sorted(inputs.calibrations.items())}
     options = {"tariff": inputs.settings.tariff.adders, "plan": inputs.settings.plan.model_dump()}
@@ -143,7 +146,7 @@ def _input_hash(real: RealDay, executed: Executed) -> str:
             str(inputs.market_date), executed.plan_ids, executed.owner.tolist(), inputs.prices.digest,
             hash_frame(inputs.prices.retail_rows), hash_frame(inputs.sessions), inputs.carried.digest,
             hash_frame(inputs.batteries), hash_frame(inputs.sites), hash_frame(real.metering), calibrations,
-            options, source_hash("optimize", "flows/mapping", "flows/stages"),
+            options, reserve, source_hash("optimize", "flows/mapping", "flows/stages"),
         ]
     )  # fmt: skip
 
@@ -178,14 +181,14 @@ def ways_of_charging(real: RealDay, executed: Executed) -> Iterator[Way]:
 
 
 def _cars(
-    workers: Twins, real: RealDay, executed: Executed, spot: Prices
+    workers: Twins, real: RealDay, executed: Executed, spot: Prices, reserve: ReserveEarned
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of out_realised_car and out_realised_deviation without their lineage."""
     counted = real.metering.groupby("battery_id").size()
     ways = list(ways_of_charging(real, executed))
     by_twin = _by_twin(workers, real, ways)
     signed = signed_energy(real)
-    departed, held = deviations(real, executed, ways[0].problem)
+    departed, held = deviations(real, executed, ways[0].problem, reserve.called_kwh)
     rows: list[dict[str, Any]] = []
     for way in ways:
         fed_back = fed_back_price_eur(way.problem, way.came, spot)
@@ -199,6 +202,7 @@ def _cars(
             row["fed_back_price_eur"] = fed_back[battery]
             row |= {**_NOT_SIGNED, **(signed.get(battery, {}) if name == FOLLOWED else {})}
             row["scheduled_slots"] = held.get(battery, 0) if name == FOLLOWED else None
+            row |= reserve.of_car(battery) if name == FOLLOWED else _NO_RESERVE
             rows.append({**row, **ends.get(battery, _AWAY)})
     return pd.DataFrame(rows), departed
 
@@ -221,6 +225,7 @@ def _header(real: RealDay, executed: Executed, cars: pd.DataFrame) -> pd.DataFra
         + ("its battery" if name in there else "no battery")
         for name, kwh in real.counted_outside_kwh.items()
     ]
+    notes += reserve_notes(cars)
     if len(executed.prices) < (executed.owner >= 0).sum():
         notes.append("a plan of before prices were kept: its promise is reported at the prices that came")
     row: dict[str, Any] = {
@@ -246,7 +251,7 @@ def _shown(cars: pd.DataFrame, day: date) -> list[dict[str, Any]]:
             "mode": mode,
             "promised_eur": total["promised_eur"],
             "realised_eur": total["eur"],
-            **{f"{cause}_eur": total[f"{cause}_eur"] for cause in CAUSES},
+            **{f"{cause}_eur": total[f"{cause}_eur"] for cause in (*CAUSES, "reserve")},
             **{figure: total[figure] for figure in figures},
         }
         for mode, total in _totals(cars).items()
@@ -255,9 +260,14 @@ def _shown(cars: pd.DataFrame, day: date) -> list[dict[str, Any]]:
 
 def _totals(cars: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The sums over all cars of each way of charging, and what they earn net of wear, €."""
+    # What is not known of reserve is in no sum, and a note of the account names it.
+    came, promised = (
+        cars[f"{name}reserve_income_eur"].fillna(0.0).astype(float) for name in ("", "promised_")
+    )
     earned = cars.assign(
-        eur=-cars["energy_cost_eur"] - cars["wear_eur"],
-        promised_eur=-cars["promised_energy_cost_eur"] - cars["promised_wear_eur"],
+        eur=came - cars["energy_cost_eur"] - cars["wear_eur"],
+        promised_eur=promised - cars["promised_energy_cost_eur"] - cars["promised_wear_eur"],
+        reserve_eur=came - promised,
     )
     sums = records(earned.groupby("mode").sum(numeric_only=True).reset_index())
     return {row["mode"]: row for row in sorted(sums, key=lambda row: REALISED_MODES.index(row["mode"]))}
@@ -275,6 +285,9 @@ _MODE: Mapping[str, tuple[Mode | None, Mode]] = {
 _NOT_SIGNED: Mapping[str, Any] = dict.fromkeys(
     ("verified_slots", "verified_import_kwh", "verified_export_kwh")
 )
+_NO_RESERVE: Mapping[str, Any] = {
+    "promised_reserve_income_eur": 0.0, "reserve_income_eur": 0.0, "reserve_note": None
+}  # fmt: skip
 _AWAY: Mapping[str, Any] = {"held_kwh": None, "at_plug": False, "left_utc": None, "left_target_kwh": None}
 
 

@@ -16,7 +16,7 @@ from flows.lineage import with_lineage
 from flows.log import at_work
 from flows.plain import known, plain
 from flows.private import keep_private
-from flows.secret import without_secrets
+from flows.secret import secrets_out
 from flows.snapshot import TAKING_IN, note_taken_in
 from warehouse.errors import UnwritableError, WarehouseError
 
@@ -120,15 +120,15 @@ def take_in_spooled(context: Context) -> None:
 
 def _clean(result: StageResult) -> StageResult:
     """A stage's answer without any secret, whoever may have sent one back into it."""
+    clean = secrets_out()
     tables = {
-        title: [{key: _clean_value(value) for key, value in row.items()} for row in rows]
+        title: [
+            {key: clean(value) if isinstance(value, str) else value for key, value in row.items()}
+            for row in rows
+        ]
         for title, rows in result.tables.items()
     }
-    return replace(result, message=without_secrets(result.message), tables=tables)
-
-
-def _clean_value(value: Any) -> Any:
-    return without_secrets(value) if isinstance(value, str) else value
+    return replace(result, message=clean(result.message), tables=tables)
 
 
 def write_run(

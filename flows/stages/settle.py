@@ -33,13 +33,13 @@ from optimize.market.opening import FIGURES, Counted, opening
 from optimize.market.settlement import OwnerDay, settle
 from warehouse.rows import Scalar
 from warehouse.store import Guard
-from warehouse.zones import market_day_bounds, market_day_slots
+from warehouse.zones import market_day_bounds
 
 _WATT_HOUR = Decimal("0.001")
 _FIGURES = (
     "mode", "battery_id", "import_kwh", "export_kwh", "stored_kwh", "energy_cost_eur", "wear_eur",
     "wear_twin_eur", "missed", "metered_slots", "verified_slots", "verified_import_kwh",
-    "verified_export_kwh", "scheduled_slots", "fed_back_price_eur",
+    "verified_export_kwh", "scheduled_slots", "fed_back_price_eur", "reserve_income_eur", "reserve_note",
 )  # fmt: skip
 _WEAR = {"price": "wear_eur", "twin": "wear_twin_eur"}
 _PAID = ("fed_back", "bonus", "free", "compensation", "floor")
@@ -67,15 +67,22 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
         raise UsageError("[settle] contracts in v2g.toml names no contract: there is nothing to settle by")
     noted: list[dict[str, Any]] = []
     missing = unknown_cars(context.workspace.contracts, days, context.known)
-    without = Counter[str]()
+    without, lacking, whole = Counter[str](), set[str](), list[str]()
     for day in days:
         try:
             found = _Day.of(context, day)
             noted += _settled(context, found)
-            missing += [*found.unsettled, *found.without_imbalance]
-            without.update(found.imbalance.why[car] for car in found.contracts if car in found.imbalance.why)
+            for lacks in (found.unsettled, found.without_imbalance, found.without_reserve):
+                missing += [f"{day}: {car} is {lacks[car]}" for car in sorted(lacks)]
+                lacking |= set(lacks)
+            why = found.imbalance.why
+            without.update(
+                f"no imbalance in {{}} of them: {why[car]}" for car in found.contracts if car in why
+            )
+            without.update(f"reserve in {{}} of them: {note}" for note in found.reserve_notes.values())
         except (FlowsError, OptimizeError) as error:
             missing.append(f"{day} is not settled: {error}")
+            whole.append(f"{day}")
     return StageResult(
         stage="settle",
         status="degraded" if missing else "ok",
@@ -83,11 +90,12 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
             [
                 f"{len(noted)} owner-days",
                 *missing,
-                *(f"no imbalance in {number} of them: {why}" for why, number in sorted(without.items())),
+                *(said.replace("{}", f"{number}", 1) for said, number in sorted(without.items())),
             ]
         ),
         exit_code=3 if missing else 0,
         tables={"settlement": noted},
+        details={"cars_lacking": sorted(lacking), "days_lacking": whole},
     )
 
 
@@ -119,7 +127,7 @@ class _Day:
     contracts: Mapping[str, Contract]
     hours: Mapping[str, tuple[Decimal, Decimal]]
     imbalance: DayImbalance
-    unsettled: Sequence[str]
+    unsettled: Mapping[str, str]
 
     @classmethod
     def of(cls, context: Context, day: date) -> _Day:
@@ -141,24 +149,25 @@ class _Day:
                 why[car] = f"{netted}, which its account does not know"
         why |= _without_modes(cars, contracts) | _without_twin(cars, contracts)
         why |= _without_price(cars, contracts)
-        unsettled = [f"{day}: {car} is not settled: {reason}" for car, reason in sorted(why.items())]
+        unsettled = {car: f"not settled: {reason}" for car, reason in sorted(why.items())}
         contracts = {car: one for car, one in contracts.items() if car not in why}
         if not contracts:
-            raise NoAccountError("; ".join(unsettled))
+            raise NoAccountError("; ".join(f"{day}: {car} is {reason}" for car, reason in unsettled.items()))
         followed = cars[cars["mode"] == FOLLOWED]
         scheduled = {
             str(car): None if pd.isna(number) else int(number)
             for car, number in zip(followed["battery_id"], followed["scheduled_slots"], strict=True)
         }
         cars = cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True)
+        needed = cars[cars["mode"].isin({FOLLOWED, *(one.against for one in contracts.values())})]
         return cls(
             day=day,
             realised_id=realised_id,
             cars=cars,
-            account={(row["battery_id"], row["mode"]): row for row in records(cars)},
+            account={(row["battery_id"], row["mode"]): row for row in records(needed)},
             contracts=contracts,
             hours=_plugged_hours(context, day, list(contracts)),
-            imbalance=DayImbalance.of(known, zone, market_day_slots(day, zone), realised_id, scheduled),
+            imbalance=DayImbalance.of(known, zone, day, realised_id, scheduled),
             unsettled=unsettled,
         )
 
@@ -172,15 +181,29 @@ class _Day:
         return hash_values([str(self.day), hash_frame(self.cars), digests, hours, departed, code])
 
     @property
-    def without_imbalance(self) -> list[str]:
+    def without_imbalance(self) -> dict[str, str]:
         """Cars whose imbalance is missing though a contract speaks of it, or other slots have a price."""
         lacking = {car for car, one in self.contracts.items() if one.imbalance_share is not None}
         if self.imbalance.partly_priced:
             lacking |= set(self.imbalance.unpriced)
-        return [
-            f"{self.day}: {car} is settled without imbalance: {self.imbalance.why[car]}"
-            for car in sorted(lacking & set(self.contracts) & set(self.imbalance.why))
-        ]
+        named = lacking & set(self.contracts) & set(self.imbalance.why)
+        return {car: f"settled without imbalance: {self.imbalance.why[car]}" for car in named}
+
+    @property
+    def reserve_notes(self) -> dict[str, str]:
+        """What the accounts of the cars that are settled say is not known of reserve, or not counted."""
+        notes = {car: self.account[car, FOLLOWED]["reserve_note"] for car in sorted(self.contracts)}
+        return {car: note for car, note in notes.items() if note}
+
+    @property
+    def without_reserve(self) -> dict[str, str]:
+        """Cars whose income of reserve is not known though a contract shares it."""
+        return {
+            car: f"settled without reserve: {note}"
+            for car, note in self.reserve_notes.items()
+            if self.account[car, FOLLOWED]["reserve_income_eur"] is None
+            and self.contracts[car].reserve_share is not None
+        }
 
     def counted(self, battery: str) -> Counted:
         """A car's day, as its account and its sessions tell it, settled."""
@@ -202,9 +225,14 @@ class _Day:
         contract = self.contracts[battery]
         if contract.share_of_price_fed_back:
             stated["fed_back_price_eur"] = in_decimals([came["fed_back_price_eur"]])[0]
-        departed = self.imbalance.earned_eur.get(battery)
+        reserve = came["reserve_income_eur"]
         day = OwnerDay(
-            hours=hours, hours_before=before, missed=int(came["missed"]), imbalance_eur=departed, **stated
+            hours=hours,
+            hours_before=before,
+            missed=int(came["missed"]),
+            imbalance_eur=self.imbalance.earned_eur.get(battery),
+            reserve_eur=None if reserve is None else in_decimals([reserve])[0],
+            **stated,
         )
         return Counted(contract=contract, day=day, settled=settle(contract, day))
 
@@ -246,21 +274,25 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
     rows = pd.DataFrame([_row(found, name, one) for name, one in counted.items()])
     rows = _corrected(rows, newest)
     settlement_id = hash_values([found.input_hash, context.as_of.isoformat()])[:16]
+    lineage: dict[str, Any] = {
+        "settlement_id": settlement_id,
+        "run_id": context.run_id,
+        "as_of_utc": pd.Timestamp(context.as_of),
+        "input_hash": found.input_hash,
+        "code_version": code_version(),
+    }
     rows = rows.assign(
-        settlement_id=settlement_id,
         market_date=day,
         zone=zone,
         sequence=1 if newest.empty else int(newest["sequence"].iloc[0]) + 1,
         corrects=None if newest.empty else str(newest["settlement_id"].iloc[0]),
         realised_id=found.realised_id,
-        run_id=context.run_id,
-        as_of_utc=pd.Timestamp(context.as_of),
-        input_hash=found.input_hash,
-        code_version=code_version(),
+        **lineage,
     )
     openings = [_opened(row, counted) for row in records(rows[[*_HEAD, *_CORRECTIONS]])]
     guard = _nothing_since(zone, day, set(before["settlement_id"]))
-    if not append(context, rows, openings, found.contracts.values(), guard):
+    sides = found.imbalance.sides.assign(**lineage)
+    if not append(context, rows, openings, found.contracts.values(), guard, sides):
         raise NoAccountError("it was settled meanwhile, or as of a later moment: settle again as of now")
     return _shown(rows)
 
@@ -291,7 +323,7 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
         **(dict.fromkeys(_PRIVATE) if contract.privacy == "totals" else fields),
         "theta": None if settled.theta is None else float(settled.theta),
         **{name: float(getattr(settled, name)) for name in FIGURES},
-        "imbalance_eur": _number(settled.imbalance_eur),
+        **{name: _number(getattr(settled, name)) for name in ("imbalance_eur", "reserve_eur")},
     }
 
 
@@ -345,22 +377,9 @@ def _overlap(sessions: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> 
 def _shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """A row a car: what a reader wants first."""
     columns = [
-        "market_date",
-        "sequence",
-        "battery_id",
-        "contract_id",
-        "total_eur",
-        "theta",
-        "owner_share_eur",
-    ]
-    columns += [
-        "imbalance_eur",
-        "wear_eur",
-        "owner_eur",
-        "grid_eur",
-        "owner_correction_eur",
-        "grid_correction_eur",
-    ]
+        "market_date", "sequence", "battery_id", "contract_id", "total_eur", "theta", "owner_share_eur",
+        "imbalance_eur", "reserve_eur", "wear_eur", "owner_eur", "grid_eur", *_CORRECTIONS,
+    ]  # fmt: skip
     stated = rows[columns].assign(
         paid_eur=rows[[f"{name}_eur" for name in _PAID]].sum(axis=1).round(2),
         market_date=rows["market_date"].astype(str),

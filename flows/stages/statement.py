@@ -49,10 +49,11 @@ def require_car(context: Context, battery_id: str) -> None:
     raise UsageError(f"battery {battery_id!r} is not in the fleet", hint="`v2g ingest fleet` declares cars.")
 
 
-def settle_month(context: Context, month: date) -> tuple[StageResult, StageResult]:
+def settle_month(context: Context, month: date, battery_id: str) -> tuple[StageResult, StageResult]:
     """Account for the days of a month that are over, and settle those that have an account.
 
-    The answers have no tables: those are of all cars.
+    A day is settled whole: its cars are one balancing group, and its newest settlement holds for all of them.
+    The answers have no tables: those are of all cars; what others alone lack degrades none.
     """
     zone = context.workspace.zone
     over = [day for day in _days_of(month) if market_day_bounds(day, zone)[1] <= context.as_of]
@@ -68,6 +69,9 @@ def settle_month(context: Context, month: date) -> tuple[StageResult, StageResul
     if known.empty:
         raise NoAccountError(f"no day of {month:%Y-%m} has an account: {accounts.message}")
     settled = settle_days(context, sorted(set(known["market_date"])))
+    lacks = settled.details["days_lacking"] or battery_id in settled.details["cars_lacking"]
+    if settled.exit_code and not lacks:
+        settled = replace(settled, status="ok", exit_code=0)
     return replace(accounts, tables={}), replace(settled, tables={})
 
 

@@ -40,6 +40,9 @@
     [imbalance]                       # what departing from the schedule costs or earns
     owner_share = 0.0                 # the owner's; the rest, and all of it if absent, is the operator's
 
+    [reserve]                         # what holding reserve and being called pays, of this car's part
+    owner_share = 0.5                 # the owner's; the rest, and all of it if absent, is the operator's
+
     [privacy]
     mode = "full"                     # "totals": energies and hours are not kept with the settlement
 
@@ -63,7 +66,7 @@ _MOST_HOURS = "745"  # of a month: October's, in which clocks go back
 Against = Literal["uncontrolled", "ordered"]
 _KEYS = (
     "format", "id", "version", "currency", "from", "until", "batteries", "limits", "guarantee",
-    "pay", "bonus", "free", "share", "imbalance", "privacy",
+    "pay", "bonus", "free", "share", "imbalance", "reserve", "privacy",
 )  # fmt: skip
 
 
@@ -97,7 +100,7 @@ class Free:
 class Contract:
     """A contract in one version; batteries None: all that no other names. digest: SHA-256 of its text.
 
-    imbalance_share: the owner's; None where the contract does not speak of imbalance.
+    imbalance_share, reserve_share: the owner's; None where the contract does not speak of it.
     """
 
     file: str
@@ -122,6 +125,7 @@ class Contract:
     wear_floor: bool
     wear: Literal["price", "twin"]
     imbalance_share: Decimal | None
+    reserve_share: Decimal | None
     privacy: Literal["full", "totals"]
 
     def holds_on(self, day: dt.date) -> bool:
@@ -166,7 +170,8 @@ def read_contract(text: str, file: str) -> Contract:
         against=cast("Against", share.table.one_of("against", ("uncontrolled", "ordered"), "uncontrolled")),
         wear_floor=share.table.flag("wear_floor", default=False),
         wear=cast("Literal['price', 'twin']", share.table.one_of("wear", ("price", "twin"), "price")),
-        imbalance_share=_imbalance(root),
+        imbalance_share=_owner_share(root, "imbalance"),
+        reserve_share=_owner_share(root, "reserve"),
         privacy=_privacy(root),
     )
     limits.table.refuse_rest()
@@ -251,10 +256,10 @@ def _free(root: Table) -> Free | None:
     return free
 
 
-def _imbalance(root: Table) -> Decimal | None:
-    if "imbalance" not in root:
+def _owner_share(root: Table, name: str) -> Decimal | None:
+    if name not in root:
         return None
-    part = _Part(root, "imbalance")
+    part = _Part(root, name)
     owner = part.table.share("owner_share")
     part.table.refuse_rest()
     return owner

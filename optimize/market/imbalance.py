@@ -2,13 +2,13 @@
 
 A pool that draws more than was scheduled, or feeds back less, is short; otherwise it is long:
 
-    surplus_i,t = scheduled_i,t − metered_i,t          (net energy drawn at the plug, kWh)
+    surplus_i,t = scheduled_i,t + called_i,t − metered_i,t       (net energy drawn at the plug, kWh)
     earned_i = Σ_t surplus_i,t · λ_t                    (€, below 0 where it is paid)
 
-with one price λ_t, or two: then that of the side on which all cars together are in the quarter-hour, since
-they are one balancing group, so that the cars' money sums to the group's. A price below 0 turns the signs by
-itself: who is short is then paid. Counted in whole mWh and whole 1e-6 €/kWh, so that it is exact and no order
-of rows changes it.
+with what was called of reserve, down less up, as the schedule's correction, and one price λ_t, or two: then
+that of the side on which all cars together are in the quarter-hour, since they are one balancing group, so
+that the cars' money sums to the group's. A price below 0 turns the signs by itself: who is short is then
+paid. Counted in whole mWh and whole 1e-6 €/kWh, so that it is exact and no order of rows changes it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,14 @@ _MOST = 2**62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imbalance:
-    """earned_eur: of each car whose deviations all have a price. unpriced: slots without one, by car."""
+    """earned_eur: of each car whose deviations all have a price. unpriced: slots without one, by car.
+
+    long: the slots in which all cars together were long, or departed from nothing.
+    """
 
     earned_eur: Mapping[str, Decimal]
     unpriced: Mapping[str, tuple[int, ...]]
+    long: tuple[int, ...]
 
 
 def imbalance(
@@ -40,11 +44,14 @@ def imbalance(
     surplus_kwh: FloatArray,
     long_price: FloatArray,
     short_price: FloatArray,
+    *,
+    sides: Mapping[int, bool] | None = None,
 ) -> Imbalance:
     """What each car's deviations earned, below 0 what they cost.
 
     cars, slots, surplus_kwh: one entry a deviation. long_price, short_price: €/kWh of each slot of the day,
-    for who is long and who is short, NaN where none is known. Raises BillError for what is no number or too
+    for who is long and who is short, NaN where none is known. sides: whether all were long in a slot, where
+    that is known of more cars than these. Raises BillError for what is no number or too
     large to be counted.
     """
     if not np.isfinite(surplus_kwh).all():
@@ -53,7 +60,10 @@ def imbalance(
     kwh = np.rint(surplus_kwh * _PER_UNIT).astype(np.int64)
     net = np.zeros(len(long_price), dtype=np.int64)
     np.add.at(net, slots, kwh)
-    price = np.where(net >= 0, long_price, short_price)
+    long = net >= 0
+    for slot, side in (sides or {}).items():
+        long[slot] = side
+    price = np.where(long, long_price, short_price)
     known = np.isfinite(price)
     micro = np.rint(np.where(known, price, 0.0) * _PER_UNIT).astype(np.int64)
     if len(kwh) and float(np.abs(kwh).max()) * float(np.abs(micro).max()) * len(kwh) > _MOST:
@@ -68,5 +78,7 @@ def imbalance(
     }
     earned = {str(name): Decimal(int(eur)).scaleb(-12) for name, eur in zip(names, sums, strict=True)}
     return Imbalance(
-        earned_eur={name: eur for name, eur in earned.items() if name not in unpriced}, unpriced=unpriced
+        earned_eur={name: eur for name, eur in earned.items() if name not in unpriced},
+        unpriced=unpriced,
+        long=tuple(np.flatnonzero(long).tolist()),
     )

@@ -21,12 +21,12 @@ PRIVATE = ("import_kwh", "export_kwh", "hours", "hours_before", "fed_back_price_
 FIGURES = (
     "total_eur", "owner_share_eur", "grid_share_eur", "fed_back_eur", "bonus_eur", "free_eur",
     "compensation_eur", "floor_eur", "wear_eur", "owner_eur", "grid_eur",
-    "owner_imbalance_eur", "grid_imbalance_eur",
+    "owner_imbalance_eur", "grid_imbalance_eur", "owner_reserve_eur", "grid_reserve_eur",
 )  # fmt: skip
-_LATER: Mapping[str, str | None] = {"fed_back_price_eur": "0", "imbalance_eur": None}
-_LATER_FIGURES = ("owner_imbalance_eur", "grid_imbalance_eur")
+_LATER: Mapping[str, str | None] = {"fed_back_price_eur": "0", "imbalance_eur": None, "reserve_eur": None}
+_LATER_FIGURES = FIGURES[-4:]
 """What openings of before it was settled do not tell: they were settled without it."""
-_MAY_LACK = frozenset({"imbalance_eur"})
+_MAY_LACK = frozenset({"imbalance_eur", "reserve_eur"})
 """Inputs that may be null: what rests on them was not settled."""
 _INPUTS = tuple(one.name for one in fields(OwnerDay))
 _NEED_PRIVATE = ("fed_back_eur", "bonus_eur", "free_eur")
@@ -91,14 +91,15 @@ def disagreements(said: Mapping[str, Any], contract: Contract) -> list[str]:
 def _of_totals(contract: Contract, again: Settlement, paid: Mapping[str, Decimal]) -> list[str]:
     """What can be counted again without energies and hours: the share, compensation, floor and the sums."""
     payments = again.compensation_eur + sum((paid[name] for name in _NEED_PRIVATE), NOTHING)
-    got = again.owner_share_eur + payments + again.owner_imbalance_eur
+    owners = again.owner_imbalance_eur + again.owner_reserve_eur
+    got = again.owner_share_eur + payments + owners
     floor = max(NOTHING, again.wear_eur - got) if contract.wear_floor else NOTHING
     counted = {name: getattr(again, name) for name in FIGURES} | {name: paid[name] for name in _NEED_PRIVATE}
     payments += floor
     counted |= {
         "floor_eur": floor,
-        "owner_eur": again.owner_share_eur + payments + again.owner_imbalance_eur - again.wear_eur,
-        "grid_eur": again.grid_share_eur - payments + again.grid_imbalance_eur,
+        "owner_eur": again.owner_share_eur + payments + owners - again.wear_eur,
+        "grid_eur": again.grid_share_eur - payments + again.grid_imbalance_eur + again.grid_reserve_eur,
     }
     return [f"{name} is {paid[name]}, not {counted[name]}" for name in FIGURES if paid[name] != counted[name]]
 

@@ -6,14 +6,16 @@ Of one car and day, all against what the contract names (this car uncontrolled, 
     owner's share = θ·Π, or C_deg + θ·(Π − C_deg); the operator's is the rest of Π
     payments = fed back + bonus + free charging + compensation + up to the wear floor, operator to owner
     imbalance = what departing from the schedule earned, at the imbalance price; below 0 what it cost
-    Π_owner = share + payments + owner's part of imbalance − C_deg
-    Π_grid = rest − payments + the other part of imbalance       (both sum to Π + imbalance − C_deg)
+    reserve = the car's part of what holding reserve and being called paid
+    Π_owner = share + payments + owner's parts of imbalance and reserve − C_deg
+    Π_grid = rest − payments + the other parts of them      (both sum to Π + imbalance + reserve − C_deg)
 
-Fed back is paid by the kWh, and by a share of the day-ahead price of its quarter-hour. Where imbalance is not
-known it is in neither, and said to be missing. Π, imbalance and each payment are rounded to the cent once,
-half away from zero; the shares are cents of Π by largest remainder, the owner's first among equals. The bonus
-of a day is what the month has earned with it less what it had without, so that days sum to the month. What
-the battery holds more or less when the day ends is reported in kWh and is no money in it.
+Fed back is paid by the kWh, and by a share of the day-ahead price of its quarter-hour. Where imbalance or
+reserve is not known it is in neither, and said to be missing. Π, imbalance, reserve and each payment are
+rounded to the cent once, half away from zero; the shares are cents of Π by largest remainder, the owner's
+first among equals. The bonus of a day is what the month has earned with it less what it had without, so that
+days sum to the month. What the battery holds more or less when the day ends is reported in kWh and is no
+money in it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class OwnerDay:
     energy_cost_eur, wear_eur: as it was; other_…: of what it is counted against. hours: plugged in that day;
     hours_before: of its month before it. missed: departures with less than was promised.
     fed_back_price_eur: Σ of kWh fed back times the day-ahead price of their quarter-hour, below 0 as 0.
-    imbalance_eur: earned by departing from the schedule, None where it is not known.
+    imbalance_eur: earned by departing from the schedule, reserve_eur: by holding reserve and being called;
+    None where it is not known.
     """
 
     import_kwh: Decimal
@@ -48,13 +51,14 @@ class OwnerDay:
     missed: int
     fed_back_price_eur: Decimal = NOTHING
     imbalance_eur: Decimal | None = None
+    reserve_eur: Decimal | None = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """€ to the cent; theta: the owner's part of Π, as found where the rule finds it, None if Π is 0.
 
-    imbalance_eur: None where it is not known; both parts of it are 0 then.
+    imbalance_eur, reserve_eur: None where it is not known; both parts of it are 0 then.
     """
 
     total_eur: Decimal
@@ -70,6 +74,9 @@ class Settlement:
     imbalance_eur: Decimal | None
     owner_imbalance_eur: Decimal
     grid_imbalance_eur: Decimal
+    reserve_eur: Decimal | None
+    owner_reserve_eur: Decimal
+    grid_reserve_eur: Decimal
 
     @property
     def paid_eur(self) -> Decimal:
@@ -80,12 +87,13 @@ class Settlement:
     @property
     def owner_eur(self) -> Decimal:
         """Π_owner."""
-        return self.owner_share_eur + self.paid_eur + self.owner_imbalance_eur - self.wear_eur
+        got = self.owner_share_eur + self.paid_eur + self.owner_imbalance_eur + self.owner_reserve_eur
+        return got - self.wear_eur
 
     @property
     def grid_eur(self) -> Decimal:
         """Π_grid."""
-        return self.grid_share_eur - self.paid_eur + self.grid_imbalance_eur
+        return self.grid_share_eur - self.paid_eur + self.grid_imbalance_eur + self.grid_reserve_eur
 
 
 def settle(contract: Contract, day: OwnerDay) -> Settlement:
@@ -113,10 +121,9 @@ def settle(contract: Contract, day: OwnerDay) -> Settlement:
     if free is not None and day.hours >= free.min_hours:
         paid_back = to_cent(min(day.import_kwh, free.kwh_per_day) * free.eur_per_kwh)
     compensation = to_cent(contract.compensation_eur * day.missed)
-    departed = None if day.imbalance_eur is None else to_cent(day.imbalance_eur)
-    borne = (contract.imbalance_share or NOTHING) * (departed or NOTHING)
-    owners, operators = in_cents(departed or NOTHING, (borne, (departed or NOTHING) - borne))
-    got = owner_share + fed_back + earned + paid_back + compensation + owners
+    departed, *parted = _parted(day.imbalance_eur, contract.imbalance_share)
+    reserve, *shared = _parted(day.reserve_eur, contract.reserve_share)
+    got = owner_share + fed_back + earned + paid_back + compensation + parted[0] + shared[0]
     return Settlement(
         total_eur=total,
         theta=theta,
@@ -129,9 +136,21 @@ def settle(contract: Contract, day: OwnerDay) -> Settlement:
         floor_eur=max(NOTHING, wear - got) if contract.wear_floor else NOTHING,
         wear_eur=wear,
         imbalance_eur=departed,
-        owner_imbalance_eur=owners,
-        grid_imbalance_eur=operators,
+        owner_imbalance_eur=parted[0],
+        grid_imbalance_eur=parted[1],
+        reserve_eur=reserve,
+        owner_reserve_eur=shared[0],
+        grid_reserve_eur=shared[1],
     )
+
+
+def _parted(eur: Decimal | None, share: Decimal | None) -> tuple[Decimal | None, Decimal, Decimal]:
+    """Money in cents, the owner's share of it and the rest, which is all where no share is agreed on."""
+    if eur is None:
+        return None, NOTHING, NOTHING
+    whole = to_cent(eur)
+    owner = (share or NOTHING) * whole
+    return whole, *in_cents(whole, (owner, whole - owner))
 
 
 def in_cents(total: Decimal, shares: Sequence[Decimal]) -> tuple[Decimal, ...]:

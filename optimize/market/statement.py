@@ -14,7 +14,8 @@ from optimize.errors import BillError
 from optimize.market.contract import NOTHING
 
 PAYMENTS = ("fed_back_eur", "bonus_eur", "free_eur", "compensation_eur", "floor_eur")
-_IMBALANCE = "owner_imbalance_eur"
+_LATER = {"owner_imbalance_eur": "imbalance", "owner_reserve_eur": "reserve"}
+"""The owner's parts that entries of before they were settled do not tell, and what they are parts of."""
 _FIGURES = ("total_eur", "owner_share_eur", *PAYMENTS, "wear_eur", "owner_eur")
 _QUANTITIES = {"import_kwh": "import_kwh", "export_kwh": "export_kwh", "plugged_hours": "hours"}
 _CONTRACT = ("contract_id", "contract_version", "contract_digest")
@@ -27,9 +28,9 @@ def owner_month(
 
     openings: what entries of the log say (`optimize.market.opening`), in the log's order. month: its first
     day. `days` holds a row for each settled day, `money` their sums in €: `received_eur` is share, payments
-    and the owner's part of imbalance together, `owner_eur` that less wear. `without_imbalance` names the days
-    of which it is not known. Energies (kWh) and hours are None where a contract of the month keeps totals
-    alone. Raises BillError where an entry cannot be read.
+    and the owner's parts of imbalance and reserve together, `owner_eur` that less wear. `without_imbalance`
+    and `without_reserve` name the days of which it is not known. Energies (kWh) and hours are None where a
+    contract of the month keeps totals alone. Raises BillError where an entry cannot be read.
     """
     newest: dict[dt.date, Mapping[str, Any]] = {}
     try:
@@ -37,10 +38,10 @@ def owner_month(
             day = dt.date.fromisoformat(one["market_date"])
             if (one["battery_id"], one["zone"]) == (battery_id, zone) and day.replace(day=1) == month:
                 newest[day] = one
-        # Statements of before imbalance was settled are summed as they were.
-        told = any(_IMBALANCE in one["figures"] for one in newest.values())
+        # Statements of before it was settled are summed as they were.
+        told = [name for name in _LATER if any(name in one["figures"] for one in newest.values())]
         days = [_day(newest[day], told) for day in sorted(newest) if newest[day]["inputs"] is not None]
-        names = (*_FIGURES, "received_eur", *([_IMBALANCE] if told else []))
+        names = (*_FIGURES, "received_eur", *told)
         contracts = {one["contract_digest"]: {name: one[name] for name in _CONTRACT} for one in days}
         said = {
             "battery_id": battery_id,
@@ -52,17 +53,16 @@ def owner_month(
             "missed_departures": sum(one["missed"] for one in days),
             "days": days,
         }
-        if told:
-            said["without_imbalance"] = [one["market_date"] for one in days if not one["imbalance_known"]]
+        for what in (_LATER[name] for name in told):
+            said[f"without_{what}"] = [one["market_date"] for one in days if not one[f"{what}_known"]]
         return said
     except (KeyError, TypeError, ValueError, InvalidOperation) as error:
         raise BillError(f"an entry is not that of a settled day: {error!r}") from error
 
 
-def _day(said: Mapping[str, Any], told: bool) -> dict[str, Any]:
-    figures, inputs = {_IMBALANCE: "0.00", **said["figures"]}, said["inputs"]
-    known = inputs.get("imbalance_eur") is not None
-    received = sum((Decimal(figures[name]) for name in ("owner_share_eur", *PAYMENTS, _IMBALANCE)), NOTHING)
+def _day(said: Mapping[str, Any], told: Iterable[str]) -> dict[str, Any]:
+    figures, inputs = {**dict.fromkeys(_LATER, "0.00"), **said["figures"]}, said["inputs"]
+    received = sum((Decimal(figures[name]) for name in ("owner_share_eur", *PAYMENTS, *_LATER)), NOTHING)
     return {
         "market_date": said["market_date"],
         "sequence": int(said["sequence"]),
@@ -73,7 +73,8 @@ def _day(said: Mapping[str, Any], told: bool) -> dict[str, Any]:
         "received_eur": f"{received:.2f}",
         **{name: inputs[source] for name, source in _QUANTITIES.items()},
         "missed": int(inputs["missed"]),
-        **({_IMBALANCE: figures[_IMBALANCE], "imbalance_known": known} if told else {}),
+        **{name: figures[name] for name in told},
+        **{f"{_LATER[name]}_known": inputs.get(f"{_LATER[name]}_eur") is not None for name in told},
     }
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.ledger [--cars 1000] [--days 100]
 
-Accounts are written at random, with 32 quarter-hours a car and day that departed from the schedule, and
-imbalance prices; settling, logging, exporting and verifying are those of the commands.
+Accounts are written at random, with 32 quarter-hours a car and day that departed from the schedule,
+imbalance prices, and what reserve paid; settling, logging, exporting and verifying are those of the commands.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ eur_per_kwh_fed_back = 0.05
 share_of_price_fed_back = 0.3
 [imbalance]
 owner_share = 0.25
+[reserve]
+owner_share = 0.5
 [bonus]
 eur_per_hour = 0.24
 cap_eur_per_month = 60.0
@@ -123,6 +125,7 @@ def _cars(rng: np.random.Generator, cars: int) -> pd.DataFrame:
         metered_slots=96,
         scheduled_slots=96,
         fed_back_price_eur=rng.uniform(0, 2, size),
+        reserve_income_eur=rng.uniform(0, 1, size),
     )
 
 

@@ -9,6 +9,7 @@ from data_checks.sessions import replaced
 from tests.data_checks.builders import context, outcome
 from tests.warehouse.builders import (
     NOW,
+    activations,
     awards,
     chargers,
     co2,
@@ -57,7 +58,7 @@ GOOD = {
     "metering": metering(quarters=10), "soc_power": soc_power(),
     "chargers": chargers(), "site_load": site_load(quarters=4), "co2": co2(),
     "site_limits": site_limits(quarters=4), "awards": awards(blocks=3),
-    "imbalance_prices": imbalance_prices(),
+    "imbalance_prices": imbalance_prices(), "activations": activations(quarters=4),
 }  # fmt: skip
 
 

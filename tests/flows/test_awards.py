@@ -128,11 +128,14 @@ def test_what_was_held_is_shown_when_the_day_is_over(priced: Workspace) -> None:
     won(priced, award(6.0), at=NOW + MINUTE)
     assert planned(priced, NOW).exit_code == 0
     over = NOW + timedelta(days=2)
-    assert "reserve" not in realise(Context.of(priced, over), [TOMORROW]).tables
+    before = realise(Context.of(priced, over), [TOMORROW])
+    assert "reserve" not in before.tables
+    unheld = "FCR symmetric of 2024-03-21 19:00 UTC was won, and no plan that was followed knew of it"
+    assert unheld in before.message
     planned(priced, NOW + MINUTE)
     (row,) = realise(Context.of(priced, over), [TOMORROW]).tables["reserve"]
     assert (row["won_kw"], row["held_kw"]) == (6.0, 6.0)
-    assert row["income_eur"] == pytest.approx(0.020 * 6.0 * 4.0)
+    assert row["promised_eur"] == row["paid_eur"] == pytest.approx(0.020 * 6.0 * 4.0)
 
 
 def test_an_award_is_not_known_before_it_came(priced: Workspace) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -32,14 +32,16 @@ from flows.stages.publish import publish
 from flows.stages.statement import statement
 from flows.status import status_of
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, begun, copied, put, session_rows
+from tests.flows.conftest import AS_OF, DAY, ZONE, begun, copied, put, session_rows
 from tests.flows.test_realise import NEXT, OVER, account, followed, nights
 from tests.flows.test_settle import SHARED, agreed, rows_of, settled
+from tests.flows.test_settle_terms import priced
 from tests.flows.told_of import OWNER, TELLING, scatter, telling
 from warehouse.errors import LockedError
 from warehouse.files import folder_held
 from warehouse.pseudonymous import export_pseudonymous
 from warehouse.pseudonyms import rotate
+from warehouse.zones import market_day_slots
 
 _COMMAND = "import sys; from flows.cli import main; sys.argv = ['v2g', *sys.argv[1:]]; main()"
 
@@ -192,6 +194,48 @@ def test_the_others_are_planned_accounted_for_settled_and_told_of(lived: Workspa
     assert verify_ledger(workspace.exports / "log", key=None, witnesses=(), since=None).exit_code == 0
     made = statement(Context.of(workspace, late), "car-2", DAY.replace(day=1), out=None, encrypt_for=None)
     assert made.exit_code == 0
+    assert telling(workspace.root) == {}
+
+
+def metered(workspace: Workspace, kwh: dict[str, float], at: datetime) -> None:
+    """What the cars' meters counted in each quarter-hour of the day, drawn or fed back (< 0)."""
+    slots = market_day_slots(DAY, ZONE).strftime("%Y-%m-%dT%H:%M:%SZ")
+    frames = [
+        pd.DataFrame(
+            {
+                "battery_id": car, "interval_start_utc": slots, "import_kwh": max(net, 0.0),
+                "export_kwh": max(-net, 0.0),
+            }
+        )
+        for car, net in kwh.items()
+    ]  # fmt: skip
+    put(workspace, "metering", pd.concat(frames), as_of=at)
+    check(Context.of(workspace, at))
+
+
+def test_the_side_of_two_imbalance_prices_stays_when_who_made_it_is_gone(lived: Workspace) -> None:
+    """The erased car drew far more than planned: all were short, the other one's surplus is paid so."""
+    before, late = OVER + timedelta(hours=1), OVER + timedelta(hours=3)
+    metered(lived, {"car-1": 2.0, "car-2": -0.5}, before)
+    priced(lived, 0.05, 0.5, as_of=before)
+    account(lived, DAY, as_of=before)
+    settled(lived, DAY, as_of=before)
+    owed = float(rows_of(lived).query("sequence == 2 and battery_id == 'car-2'")["imbalance_eur"].item())
+    assert owed > 0.5
+    assert erase(Context.of(lived, before + timedelta(hours=1)), OWNER).exit_code == 0
+    workspace = Workspace.open(lived.root)
+    for number in range(2):  # the first of them is what the second goes on from
+        at = late + timedelta(hours=number)
+        metered(workspace, {"car-2": -0.49 if number else -0.5}, at)
+        account(workspace, DAY, as_of=at)
+        assert settled(workspace, DAY, as_of=at).exit_code == 0
+    newest = rows_of(workspace).iloc[-1]
+    assert newest["battery_id"] == "car-2" and newest["sequence"] > 2
+    sides = workspace.warehouse.read("out_imbalance_side", where={"settlement_id": newest["settlement_id"]})
+    short = int((sides["side"] == "short").sum())
+    assert len(sides) == 96 and short > 48, "alone it is long in most of them"
+    less = 0.01 * (0.5 * short + 0.05 * (96 - short))
+    assert newest["imbalance_eur"] == pytest.approx(owed - less, abs=0.0101)
     assert telling(workspace.root) == {}
 
 

@@ -213,7 +213,7 @@ def proven(settled_around: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         ),
     )
     make_key(workspace, "example.org/fleet")
-    settle_month(Context.of(workspace, OVER), DAY.replace(day=1))
+    settle_month(Context.of(workspace, OVER), DAY.replace(day=1), "car-1")
     return around
 
 

@@ -88,6 +88,11 @@ def awards(mw: float) -> pd.DataFrame:
     )
 
 
+def activations(kwh: float) -> pd.DataFrame:
+    slot = {"interval_start_utc": f"{DAY}T19:00:00Z", "energy_kwh": kwh, "price_eur_per_kwh": 0.2}
+    return pd.DataFrame([{"zone": ZONE, "product": "FCR", "direction": "up", **slot}])
+
+
 GIVEN = {
     "prices": price_rows(DAY - timedelta(days=61), 62),
     "sessions": session_rows().assign(charger_id=["yard-1", "", ""]),
@@ -101,6 +106,7 @@ GIVEN = {
     "site_limits": hourly(DAY, 1, "import_limit_kw", 9.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 0.3, zone=ZONE),
     "awards": awards(0.002),
+    "activations": activations(0.1),
     "imbalance_prices": hourly(DAY, 1, "price_eur_per_kwh", 0.2, zone=ZONE),
 }
 HOSTILE = {
@@ -118,6 +124,7 @@ HOSTILE = {
     "site_limits": hourly(DAY, 1, "import_limit_kw", 0.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 2.0, zone=ZONE),
     "awards": awards(0.009),
+    "activations": activations(0.7),
     "imbalance_prices": hourly(DAY, 1, "price_eur_per_kwh", 0.9, zone=ZONE),
 }
 

@@ -48,7 +48,8 @@ def test_published_prices_give_three_modes_whose_accounts_add_up(depot: Workspac
         assert own["power_kw"].clip(lower=0).sum() / 4 == pytest.approx(row["import_kwh"])
         assert own["discharge_kw"].sum() / 4 == pytest.approx(row["v2g_kwh"])
         assert cars.loc[cars["mode"] == mode, "wear_twin_eur"].sum() == pytest.approx(row["wear_twin_eur"])
-    assert out.pop("out_plan_reserve").empty, "nothing was won"
+    for name in ("out_plan_reserve", "out_plan_reserve_slot"):
+        assert out.pop(name).empty, "nothing was won"
     for name, frame in out.items():
         assert frame["plan_source"].eq("published").all(), name
         assert frame["input_hash"].nunique() == frame["run_id"].nunique() == 1

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +28,14 @@ from flows.stages.statement import settle_month, statement, verify_statement
 from flows.workspace import Workspace
 from tests.flows.conftest import DAY
 from tests.flows.test_realise import NEXT, OVER
-from tests.flows.test_settle import agreed_anew, late_meter, rows_of, settled, settled_around, settled_depot
+from tests.flows.test_settle import (
+    agreed_anew,
+    late_meter,
+    rows_of,
+    settled,
+    settled_around,
+    settled_depot,
+)
 from warehouse.errors import LedgerError
 
 __all__ = ["settled_around", "settled_depot"]
@@ -43,7 +51,7 @@ def stated(workspace: Workspace, out: Path, car: str = "car-1", **options: Path)
 @pytest.fixture
 def depot(settled_depot: Workspace) -> Workspace:
     make_key(settled_depot, "example.org/fleet")
-    settle_month(Context.of(settled_depot, OVER), MONTH)
+    settle_month(Context.of(settled_depot, OVER), MONTH, "car-1")
     return settled_depot
 
 
@@ -181,7 +189,7 @@ def test_a_certificate_that_cannot_be_used_is_named(depot: Workspace, tmp_path: 
 
 def test_without_key_contract_or_day_there_is_none(settled_depot: Workspace, tmp_path: Path) -> None:
     context = Context.of(settled_depot, OVER)
-    settle_month(context, MONTH)
+    settle_month(context, MONTH, "car-1")
     with pytest.raises(UsageError, match="no key to sign with"):
         statement(context, "car-1", MONTH, out=tmp_path, encrypt_for=None)
     make_key(settled_depot, "example.org/fleet")
@@ -190,16 +198,16 @@ def test_without_key_contract_or_day_there_is_none(settled_depot: Workspace, tmp
     with pytest.raises(NoAccountError, match="no day of 2024-01 is settled"):
         statement(context, "car-1", date(2024, 1, 1), out=tmp_path, encrypt_for=None)
     with pytest.raises(NoAccountError, match="no day of 2024-01 has an account"):
-        settle_month(context, date(2024, 1, 1))
+        settle_month(context, date(2024, 1, 1), "car-1")
     with pytest.raises(NoAccountError, match="no day of 2030-01 is over"):
-        settle_month(context, date(2030, 1, 1))
+        settle_month(context, date(2030, 1, 1), "car-1")
 
 
 def test_a_contract_of_totals_alone_shows_no_energies(settled_depot: Workspace, tmp_path: Path) -> None:
     quiet = (settled_depot.root / "contract 0.toml").read_text() + '[privacy]\nmode = "totals"\n'
     workspace = agreed_anew(settled_depot, quiet)
     make_key(workspace, "example.org/fleet")
-    settle_month(Context.of(workspace, OVER), MONTH)
+    settle_month(Context.of(workspace, OVER), MONTH, "car-1")
     page = stated(workspace, tmp_path / "out")
     said = json.loads((page.parent / "statement.json").read_text())
     assert set(said["energy"].values()) == {None} and said["battery"]["v2g"] is None
@@ -218,6 +226,16 @@ def test_by_one_command_from_accounts_to_a_verified_statement(settled_depot: Wor
     assert CliRunner().invoke(app, ["ledger", "verify", str(folder)]).exit_code == 0
     again = CliRunner().invoke(app, line)
     assert json.loads(again.stdout)["stages"][-1]["statement"]["money"] == said[-1]["statement"]["money"]
+
+
+def test_what_another_car_lacks_degrades_only_its_own_statement(settled_depot: Workspace) -> None:
+    one, rest = settled_depot.contracts
+    own = replace(rest, batteries=frozenset({"car-2"}))
+    workspace = replace(settled_depot, contracts=(one, own, replace(own, file="second.toml")))
+    for car, exit_code in (("car-1", 0), ("car-2", 3)):
+        _, settled_now = settle_month(Context.of(workspace, OVER), MONTH, car)
+        assert settled_now.exit_code == exit_code
+        assert "car-2 is not settled: 2 contracts hold it" in settled_now.message
 
 
 def test_a_car_that_nobody_knows_is_refused_before_anything_is_settled(settled_depot: Workspace) -> None:

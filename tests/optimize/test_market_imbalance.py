@@ -36,6 +36,15 @@ def test_of_two_prices_all_cars_are_on_the_side_of_their_group() -> None:
     assert sum(found.earned_eur.values()) == Decimal("-2") * Decimal("0.5") + 2 * Decimal("0.3")
 
 
+def test_a_side_that_is_known_of_more_cars_holds() -> None:
+    short = np.array([0.50, 0.50, 0.50])
+    rows = ("A", 0, 2.0), ("A", 2, -1.0)
+    assert of(*rows, short=short).long == (0, 1)
+    names, slots, kwh = (list(one) for one in zip(*rows, strict=True))
+    found = imbalance(names, np.array(slots), np.array(kwh), ONE, short, sides={0: False, 2: True})
+    assert found.long == (1, 2) and found.earned_eur == {"A": Decimal("0.7")}  # 2 · 0.50 − 1 · 0.30
+
+
 def test_a_car_without_a_price_is_named_with_its_slots_and_costs_no_other() -> None:
     long = np.array([0.1, np.nan, 0.3])
     found = of(("A", 0, 1.0), ("A", 1, 1.0), ("B", 0, 1.0), ("C", 1, 0.0), long=long)
@@ -46,7 +55,7 @@ def test_a_car_without_a_price_is_named_with_its_slots_and_costs_no_other() -> N
 
 
 def test_nothing_departs_and_what_cannot_be_counted() -> None:
-    assert of() == Imbalance(earned_eur={}, unpriced={})
+    assert of() == Imbalance(earned_eur={}, unpriced={}, long=(0, 1, 2))
     with pytest.raises(BillError, match="is not a finite number"):
         of(("A", 0, float("nan")))
     with pytest.raises(BillError, match="too large to be counted"):

@@ -148,6 +148,8 @@ def random_day(rng: np.random.Generator) -> tuple[Contract, OwnerDay]:
         text += f"share_of_price_fed_back = {rng.uniform(0, 1):.3f}\n" if rng.random() < 0.5 else ""
     if rng.random() < 0.5:
         text += f"[imbalance]\nowner_share = {rng.uniform(0, 1):.3f}\n"
+    if rng.random() < 0.5:
+        text += f"[reserve]\nowner_share = {rng.uniform(0, 1):.3f}\n"
     money = {
         name: repr(float(rng.normal(0, 3)))
         for name in ("energy_cost_eur", "wear_eur", "other_energy_cost_eur", "other_wear_eur")
@@ -160,6 +162,7 @@ def random_day(rng: np.random.Generator) -> tuple[Contract, OwnerDay]:
     terms: dict[str, Any] = {
         "fed_back_price_eur": Decimal(repr(float(rng.uniform(0, 8)))),
         "imbalance_eur": Decimal(repr(float(rng.normal(0, 2)))) if known else None,
+        "reserve_eur": Decimal(repr(float(rng.normal(1, 2)))) if rng.random() < 0.8 else None,
     }
     return contract(text), a_day(**money, **amounts, **terms, missed=int(rng.integers(0, 3)))
 
@@ -174,7 +177,11 @@ def test_shares_of_ten_thousand_owner_days_sum_to_the_cent() -> None:
         assert one.owner_imbalance_eur + one.grid_imbalance_eur == imbalance
         assert (one.imbalance_eur is None) == (day.imbalance_eur is None)
         assert abs(imbalance - (day.imbalance_eur or NOTHING)) <= cent / 2
-        assert one.owner_eur + one.grid_eur == one.total_eur + imbalance - one.wear_eur
+        reserve = one.reserve_eur or NOTHING
+        assert one.owner_reserve_eur + one.grid_reserve_eur == reserve
+        assert (one.reserve_eur is None) == (day.reserve_eur is None)
+        assert abs(reserve - (day.reserve_eur or NOTHING)) <= cent / 2
+        assert one.owner_eur + one.grid_eur == one.total_eur + imbalance + reserve - one.wear_eur
         assert one.total_eur == to_cent(day.other_energy_cost_eur - day.energy_cost_eur)
         if one.theta is not None:
             assert abs(one.owner_share_eur - one.theta * one.total_eur) <= cent
@@ -185,15 +192,19 @@ def test_shares_of_ten_thousand_owner_days_sum_to_the_cent() -> None:
 
 
 @pytest.mark.parametrize("privacy", ["full", "totals"])
-def test_an_opening_of_before_imbalance_was_settled_still_follows_from_its_inputs(privacy: str) -> None:
+def test_an_opening_of_before_imbalance_and_reserve_were_settled_still_follows_from_its_inputs(
+    privacy: str,
+) -> None:
     terms = contract(FIXED + f'[privacy]\nmode = "{privacy}"\n')
     day = a_day(other_energy_cost_eur="2", export_kwh="3", missed=1)
     said = json.loads(opening({}, Counted(contract=terms, day=day, settled=settle(terms, day))))
     assert disagreements(said, terms) == []
-    for name in ("fed_back_price_eur", "imbalance_eur"):
-        del said["inputs"][name]
-    for name in ("owner_imbalance_eur", "grid_imbalance_eur"):
-        del said["figures"][name]
+    for names in (("reserve_eur",), ("fed_back_price_eur", "imbalance_eur")):
+        for name in names:
+            del said["inputs"][name]
+        for name in names[-1:]:
+            del said["figures"][f"owner_{name}"], said["figures"][f"grid_{name}"]
+        assert disagreements(said, terms) == []
     assert disagreements(said, terms) == []
     said["figures"]["owner_eur"] = "1.21"
     assert disagreements(said, terms) == ["owner_eur is 1.21, not 1.20"]
@@ -217,6 +228,15 @@ def test_a_month_of_before_imbalance_was_settled_is_summed_as_it_was() -> None:
     month = owner_month(said, **asked)
     assert month["without_imbalance"] == ["2026-01-02"]
     assert (month["money"]["owner_imbalance_eur"], month["money"]["received_eur"]) == ("-0.25", "3.35")
+    assert month["without_reserve"] == [] and month["money"]["owner_reserve_eur"] == "0.00"
+    for one in said:
+        del one["figures"]["owner_reserve_eur"], one["figures"]["grid_reserve_eur"]
+        del one["inputs"]["reserve_eur"]
+    before = owner_month(said, **asked)
+    assert not any(
+        "reserve" in name for part in (before, before["money"], before["days"][0]) for name in part
+    )
+    assert before["money"]["received_eur"] == month["money"]["received_eur"]
     for one in said:
         del one["figures"]["owner_imbalance_eur"], one["figures"]["grid_imbalance_eur"]
         del one["inputs"]["imbalance_eur"], one["inputs"]["fed_back_price_eur"]
@@ -224,6 +244,36 @@ def test_a_month_of_before_imbalance_was_settled_is_summed_as_it_was() -> None:
     assert not any(
         "imbalance" in name for part in (before, before["money"], before["days"][0]) for name in part
     )
+
+
+def test_reserve_is_the_operators_unless_the_contract_shares_it() -> None:
+    # 1.005 → 1.01, 0.3333 and 0.6767 of it: 0.33 and 0.68, the cent left goes to the larger remainder.
+    day = a_day(other_energy_cost_eur="2", wear_eur="0.9", reserve_eur=Decimal("1.005"))
+    alone = settle(contract(FIXED), day)
+    assert (alone.owner_eur, alone.grid_eur) == (Decimal("0.30"), Decimal("1.81"))
+    shared = settle(contract(FIXED + "[reserve]\nowner_share = 0.33\n"), day)
+    assert (shared.reserve_eur, shared.owner_reserve_eur, shared.grid_reserve_eur) == (
+        Decimal("1.01"), Decimal("0.33"), Decimal("0.68"),
+    )  # fmt: skip
+    assert (shared.owner_eur, shared.grid_eur) == (Decimal("0.63"), Decimal("1.48"))
+    # What reserve pays the owner counts for the floor of wear.
+    floor = FIXED + "wear_floor = true\n[reserve]\nowner_share = 1.0\n"
+    kept = settle(contract(floor), a_day(wear_eur="2.00", reserve_eur=Decimal("1.50")))
+    assert (kept.floor_eur, kept.owner_eur) == (Decimal("0.50"), NOTHING)
+    unknown = settle(contract(floor), a_day(reserve_eur=None))
+    assert unknown.reserve_eur is None and unknown.owner_reserve_eur == unknown.grid_reserve_eur == 0
+
+
+@pytest.mark.parametrize("privacy", ["full", "totals"])
+def test_an_opening_tells_reserve(privacy: str) -> None:
+    terms = contract(FIXED + f'[reserve]\nowner_share = 0.5\n[privacy]\nmode = "{privacy}"\n')
+    day = a_day(other_energy_cost_eur="2", reserve_eur=Decimal("0.90"))
+    said = json.loads(opening({}, Counted(contract=terms, day=day, settled=settle(terms, day))))
+    assert disagreements(said, terms) == [] and said["figures"]["owner_reserve_eur"] == "0.45"
+    said["inputs"]["reserve_eur"] = "0.80"
+    assert "owner_reserve_eur is 0.45, not 0.40" in disagreements(said, terms)
+    said["inputs"]["reserve_eur"] = None
+    assert any(one.startswith("owner_reserve_eur is 0.45, not 0") for one in disagreements(said, terms))
 
 
 def test_an_opening_tells_imbalance_and_what_of_it_cannot_be() -> None:
@@ -293,6 +343,8 @@ WRONG = {
         r"pay.share_of_price_fed_back is 40: must lie in 0 … 1"),
     "imbalance that nobody bears": ("[share]", "[imbalance]\n[share]",
         r"imbalance.owner_share is absent: is needed"),
+    "reserve that nobody gets": ("[share]", "[reserve]\nshare = 0.5\n[share]",
+        r"reserve.owner_share is absent: is needed"),
     "an end before the start": ("batteries", "until = 2025-12-31\nbatteries",
         r"until is 2025-12-31: must not be"),
 }  # fmt: skip

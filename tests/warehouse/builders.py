@@ -147,6 +147,13 @@ def imbalance_prices(hours=1):
     return prices(hours=hours).assign(price_eur_per_kwh=0.15, short_price_eur_per_kwh=0.2)
 
 
+def activations(quarters=1, start="2020-03-29T00:00Z"):
+    """What was called of reserve, upwards."""
+    slots = pd.date_range(start, periods=quarters, freq="15min", unit="us")
+    rows = {"zone": "DE-LU", "product": "aFRR up", "direction": "up", "interval_start_utc": slots}
+    return pd.DataFrame({**rows, "energy_kwh": 12.0, "price_eur_per_kwh": 0.09})
+
+
 def promote_unchecked(warehouse, dataset, checked_utc=NOW):
     """Promote what was ingested as if every row were good."""
     rows = warehouse.unchecked(dataset)

@@ -53,6 +53,7 @@ ROWS = {
     "site_limits": (builders.site_limits(), "import_limit_kw", 5.0),
     "co2": (builders.co2(), "co2_kg_per_kwh", 0.5),
     "awards": (builders.awards(), "quantity_mw", 2.0),
+    "activations": (builders.activations(), "energy_kwh", 9.0),
     "imbalance_prices": (builders.imbalance_prices(), "short_price_eur_per_kwh", 0.5),
 }
 EVENTS = {

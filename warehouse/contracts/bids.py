@@ -2,7 +2,17 @@
 plan holds of what was won."""
 
 from warehouse.contracts.outputs import LINEAGE, MODE, PLAN, PLAN_SOURCE
-from warehouse.contracts.types import Column, Kind, TableContract, choice, integer, moment, number, text
+from warehouse.contracts.types import (
+    Column,
+    Kind,
+    TableContract,
+    choice,
+    identifier,
+    integer,
+    moment,
+    number,
+    text,
+)
 
 _DAY = (
     Column(name="market_date", kind=Kind.DATE, description="Market day, local to the zone"),
@@ -79,5 +89,24 @@ BIDS = (
             *LINEAGE,
         ),
         key=("plan_id", "mode", "product", "direction", "interval_start_utc"),
+    ),
+    TableContract(
+        name="out_plan_reserve_slot",
+        description="One row a plan, product, car and quarter-hour in which the car holds part of it.",
+        columns=(
+            PLAN,
+            MODE,
+            text("product", "Product by its market's name"),
+            _DIRECTION,
+            identifier("battery_id", "Battery"),
+            moment("interval_start_utc", "Start of the half-open quarter-hour"),
+            number("up_kw", "kW", "Held of it to be called up, metered", 0.0),
+            number("down_kw", "kW", "Held of it to be called down, metered", 0.0),
+            number("all_up_kw", "kW", "Held up by all cars together", 0.0),
+            number("all_down_kw", "kW", "Held down by all cars together", 0.0),
+            PLAN_SOURCE,
+            *LINEAGE,
+        ),
+        key=("plan_id", "mode", "product", "direction", "battery_id", "interval_start_utc"),
     ),
 )

@@ -303,6 +303,24 @@ AWARD = TableContract(
     less_than=(("interval_start_utc", "interval_end_utc"),),
 )  # fmt: skip
 
+ACTIVATION = TableContract(
+    name="activation",
+    description="Reserve that was called, as the grid's operator counts it: energy a quarter-hour.",
+    columns=(
+        text("zone", "Bidding zone, e.g. DE-LU", example="DE-LU"),
+        text("product", "Product by its market's name, as `awards` has it", example="aFRR up"),
+        choice("direction", "Which way it was called: up, fed back or drawn less; down, drawn more",
+               ("up", "down"), example="up"),
+        moment("interval_start_utc", "Start of the half-open quarter-hour", example=_hours(-12)),
+        number("energy_kwh", "kWh", "Called in it, metered, of all cars together; 0: nothing was", 0.0, 1e7,
+               typical=(0.01, 1e6), example=120.0),
+        number("price_eur_per_kwh", "€/kWh", "Of a kWh up what it is paid, of one down what it costs",
+               -50.0, 50.0, typical=(0.001, 5.0), nullable=True, example=0.092,
+               default="not known; nothing where products.toml says that calls are not paid"),
+    ),
+    key=("zone", "product", "direction", "interval_start_utc"),
+)  # fmt: skip
+
 IMBALANCE_PRICE = TableContract(
     name="imbalance_price",
     description="What departing from the schedule is settled at, per bidding zone and interval.",
@@ -351,5 +369,6 @@ DATASETS = {
     "imbalance_prices": IMBALANCE_PRICE,
     "checkups": CHECKUP,
     "awards": AWARD,
+    "activations": ACTIVATION,
 }
 """Dataset name (what a user ingests) → its declaration (what a table is called after)."""

@@ -43,8 +43,10 @@ def _cause(name: str, description: str) -> Column:
 
 def _totals(mode: str) -> tuple[Column, ...]:
     return (
-        number(f"{mode}_promised_eur", "€", f"What all cars were promised to earn, net of wear: {mode}"),
-        number(f"{mode}_eur", "€", f"What they earned, net of wear: {mode}"),
+        number(
+            f"{mode}_promised_eur", "€", f"All cars were promised to earn, with reserve, less wear: {mode}"
+        ),
+        number(f"{mode}_eur", "€", f"What they earned, with reserve, less wear: {mode}"),
         number(f"{mode}_stored_kwh", "kWh", f"Energy charged less discharged, battery side: {mode}"),
         integer(f"{mode}_departures", f"Departures within the day: {mode}", 0),
         integer(f"{mode}_missed", f"Departures with less than was due: {mode}", 0),
@@ -102,6 +104,17 @@ REALISED = (
                 "Fed back at the day-ahead price of its quarter-hour, below 0 as 0; null without that price",
                 nullable=True,
             ),
+            number(
+                "promised_reserve_income_eur", "€",
+                "Of holding reserve that was won, by the plans and the prices they knew; null: no price",
+                nullable=True,
+            ),
+            number(
+                "reserve_income_eur", "€",
+                "Of holding reserve and of calls, as they are known; null where they are not",
+                nullable=True,
+            ),
+            text("reserve_note", "What of that is not known, or not counted", nullable=True),
             number("held_kwh", "kWh", "In store when the day ended, or when it left last", nullable=True),
             flag("at_plug", "It was plugged in when the day ended"),
             moment("left_utc", "When it left last", nullable=True),
@@ -112,13 +125,17 @@ REALISED = (
     ),
     TableContract(
         name="out_realised_deviation",
-        description="One row a quarter-hour in which a car's meter counted other than was planned.",
+        description="One row a quarter-hour in which a car's meter counted other than planned and called.",
         columns=(
             _ID, *_DAY,
             identifier("battery_id", "Battery"),
             moment("interval_start_utc", "Start of the half-open quarter-hour"),
             number("scheduled_kwh", "kWh", "Drawn at the plug less fed back, as planned"),
             number("metered_kwh", "kWh", "Drawn at the plug less fed back, as counted"),
+            number(
+                "called_kwh", "kWh", "Its part of reserve called, down less up; null: not counted yet",
+                nullable=True,
+            ),
             *LINEAGE,
         ),
         key=("realised_id", "battery_id", "interval_start_utc"),

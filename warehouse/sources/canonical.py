@@ -64,6 +64,8 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
     ("imbalance_prices", "short_price_eur_per_kwh"): (
         _Spelling(header="short_price_eur_per_mwh", divisor=1000.0),
     ),
+    ("activations", "energy_kwh"): (_Spelling(header="energy_mwh", divisor=0.001),),
+    ("activations", "price_eur_per_kwh"): (_Spelling(header="price_eur_per_mwh", divisor=1000.0),),
     ("metering", "import_kwh"): (_Spelling(header="import_wh", divisor=1000.0),),
     ("metering", "export_kwh"): (_Spelling(header="export_wh", divisor=1000.0),),
 }
@@ -71,6 +73,7 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
 CONSTANTS = {
     "prices": frozenset({"zone"}),
     "imbalance_prices": frozenset({"zone"}),
+    "activations": frozenset({"zone"}),
     "telemetry": frozenset({"battery_id"}),
     "soc_power": frozenset({"battery_id"}),
     "metering": frozenset({"battery_id"}),
