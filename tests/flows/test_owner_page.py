@@ -1,0 +1,209 @@
+"""The pages of a car's owner and of money: figures as solved or stored, names as text, one cell seen."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from flows import cli
+from flows.cli import app
+from flows.publish.money_page import money_page, terms
+from flows.publish.what_if_page import page_cells, questions, write_owner_page
+from flows.stages import Context
+from flows.stages.ledger import make_key
+from flows.stages.publish import publish
+from flows.stages.settle import settle_days
+from flows.workspace import Workspace
+from optimize.market.contract import read_contract
+from tests.flows.conftest import AS_OF, DAY, ZONE, copied
+from tests.flows.hostile_names import NAMES, make_hostile, skeleton
+from tests.flows.test_pages_browser import FLAGS
+from tests.flows.test_realise import NEXT, OVER
+from tests.flows.test_serve_browser import CHROMIUM
+from tests.flows.test_settle import settled_around, settled_depot
+from tests.flows.test_what_if import CAR, apart_around
+from tests.optimize.market_books import CONTRACTS
+
+__all__ = ["apart_around", "settled_around", "settled_depot"]
+
+
+def cells_of(text: str) -> list[list[str]]:
+    """The cells of the table of all choices, or of any table with a search: its rows."""
+    (body,) = re.findall(r'<table class="data">.*?<tbody>(.*?)</tbody>', text, re.S)
+    return [
+        [html.unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.S)]
+        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", body, re.S)
+    ]
+
+
+def opened(workspace: Workspace, battery_id: str) -> tuple[dict[str, Any], Path]:
+    """The answer of `v2g report --owner`, and the page that it names."""
+    words = ["report", "--date", f"{DAY}", "--owner", battery_id, "-w", str(workspace.root), "--json"]
+    done = CliRunner().invoke(app, [*words, "--as-of", AS_OF.isoformat()])
+    assert done.exit_code == 0, done.output
+    _, answer = json.loads(done.stdout)["stages"]
+    (page,) = answer["files"]
+    return answer, Path(page)
+
+
+@pytest.fixture(scope="module")
+def asked(apart_around: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    return opened(copied(apart_around, tmp_path_factory.mktemp("asked")), CAR)
+
+
+def test_the_page_tells_what_was_solved(asked: tuple[dict[str, Any], Path]) -> None:
+    answer, page = asked
+    assert page.parts[-3:] == (f"{DAY}", "owners", f"{CAR}.html")
+    text, rows = page.read_text(encoding="utf-8"), answer["tables"]["what if"]
+    told = cells_of(text)
+    assert len(rows) == len(told) == 24
+    for row, cells in zip(rows, told, strict=True):
+        figures = [f"{row[name]:,.2f}" for name in ("cost_eur", "benefit_eur", "fed_back_kwh", "wear_eur")]
+        kept = "yes" if not row["missing_kwh"] else f"{row['missing_kwh']:,.2f} kWh short"
+        assert cells[4:] == [*figures, f"{100 * row['lowest_soc']:.0f}", kept, f"{row['received_eur']:,.2f}"]
+        assert cells[:4] == [row[name] for name in list(row)[:4]]
+    sections = re.findall(r'<section class="cell ([^"]*)">(.*?)</section>', text, re.S)
+    for (marks, section), row in zip(sections, rows, strict=True):
+        assert f"<b>{abs(row['benefit_eur']):,.2f} €</b> over charging at once" in section, marks
+        assert f"<td>{row['after_wear_eur']:,.2f}" in section or f"{row['after_wear_eur']:,.2f} €" in section
+    marks = product(("s0", "s1", "s2"), ("d0", "d1"), ("c0", "c1"), ("v0", "v1"))
+    assert [one for one, _ in sections] == [" ".join(one) for one in marks]
+
+
+LOOK = """<script>addEventListener("load", () => {
+  const all = what => [...document.querySelectorAll(what)];
+  const told = [], groups = ["s", "d", "c", "v"].map(one => all(`input[name=${one}]`));
+  const go = (chosen, left) => {
+    if (!left.length) {
+      const seen = all(".cell").filter(one => getComputedStyle(one).display !== "none");
+      told.push([chosen.join(" "), seen.map(one => one.className).join("|")]);
+      return;
+    }
+    for (const input of left[0]) { input.checked = true; go([...chosen, input.id], left.slice(1)); }
+  };
+  go([], groups);
+  const out = document.createElement("pre");
+  out.id = "told";
+  out.textContent = JSON.stringify(told);
+  document.body.append(out);
+})</script>"""
+
+
+@pytest.mark.skipif(
+    CHROMIUM is None, reason="no browser on this machine: `apt-get install chromium` brings one"
+)
+def test_of_every_combination_its_cell_alone_is_seen(asked: tuple[dict[str, Any], Path]) -> None:
+    _, page = asked
+    looked = page.with_name("looked.html")
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
+    looked.write_text(text + LOOK, encoding="utf-8")  # the page itself lets no other script in
+    done = subprocess.run(
+        [str(CHROMIUM), *FLAGS, "--dump-dom", looked.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    looked.unlink()
+    (told,) = re.findall(r'<pre id="told">(.*?)</pre>', done.stdout, re.S)
+    seen = json.loads(told)
+    assert len(seen) == 24 and all(shown == f"cell {chosen}" for chosen, shown in seen), seen
+
+
+def rendered(workspace: Workspace, name: str, folder: str) -> str:
+    """The page of an owner in whose every text a name stands; nothing is solved for it."""
+    asked = questions(
+        soc_min=[0.1], leaves=[None], contracts=[name, f"{name}, version 2"], feeds_back=[True], zone=ZONE
+    )
+    figures: dict[str, Any] = dict.fromkeys(
+        ("cost_eur", "at_once_eur", "saved_eur", "stored_eur", "wear_eur", "besides_eur", "benefit_eur",
+         "fed_back_kwh", "v2g_kwh", "lowest_soc", "least_soc", "received_eur", "after_wear_eur", "others_eur",
+         "open_eur"), 1.0,
+    )  # fmt: skip
+    figures |= {"departures": 1, "missing_kwh": 1.0, "why": name, "contract_id": name}
+    plan = dict(workspace.warehouse.read("out_plan").iloc[-1]) | {"plan_id": folder}
+    contents = {
+        "battery_id": name, "questions": asked, "cells": page_cells(asked, [figures, {"error": name}]),
+        "near": 2, "contract": name, "why_not": [name], "battery": None, "warnings": [name],
+    }  # fmt: skip
+    page = write_owner_page(workspace, plan, contents, in_force=False)
+    assert page.is_relative_to(workspace.reports), page
+    return page.read_text(encoding="utf-8")
+
+
+def test_every_name_is_text_on_an_owners_page(apart_around: Path, tmp_path: Path) -> None:
+    workspace = copied(apart_around, tmp_path)
+    tame = skeleton(rendered(workspace, "plain", "tame"))
+    for number, name in enumerate(NAMES):
+        page = skeleton(rendered(workspace, name, f"turn-{number}"))
+        assert page.tags == tame.tags, name
+        assert len(page.addresses) == len(tame.addresses) and not re.search(r"\b1337\b", page.text)
+
+
+def test_an_owners_page_of_a_car_with_a_hostile_name(
+    apart_around: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_leave", sys.exit)
+    workspace = copied(apart_around, tmp_path)
+    names = make_hostile(workspace.root / "warehouse.duckdb", 0)["battery"]
+    words = ["report", "--owner", names[CAR], "-w", str(workspace.root), "--as-of", AS_OF.isoformat()]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code in (0, 3), done.output
+    (page,) = workspace.reports.glob("20*/owners/*.html")
+    text = page.read_text(encoding="utf-8")
+    assert f"<h1>{html.escape(names[CAR], quote=False)}" in text or html.escape(names[CAR]) in text
+    assert skeleton(text).text.count("alert(1)") >= 1 and "onerror" not in {
+        name for _, attributes in skeleton(text).tags for name in attributes
+    }
+
+
+def test_the_money_page_tells_what_is_settled(settled_depot: Workspace) -> None:
+    make_key(settled_depot, "example.org/fleet")
+    context = Context.of(settled_depot, OVER)
+    settle_days(context, [DAY, NEXT])
+    said = money_page(context)
+    rows = settled_depot.warehouse.read("out_settlement")
+    assert len(rows) == 4
+    (month,) = said["months"]
+    assert (month["month"], month["owner_days"], month["corrected"]) == (f"{DAY:%Y-%m}", 4, 0)
+    for name in ("total_eur", "wear_eur", "owner_eur", "grid_eur"):
+        assert month[name] == pytest.approx(rows[name].sum(), abs=1e-9)
+    paid = ("owner_share", "fed_back", "bonus", "free", "compensation", "floor")
+    received = sum(rows[f"{name}_eur"].sum() for name in paid)
+    assert month["received_eur"] == pytest.approx(received, abs=1e-9)
+    assert sum(euros for _, euros in said["lines"]) == pytest.approx(received, abs=1e-9)
+    assert said["ledger"] == {"entries": 4, "first": f"{DAY}", "last": f"{NEXT}"}
+    publish(context, DAY)
+    text = (settled_depot.reports / "money.html").read_text(encoding="utf-8")
+    for row in (month, *said["days"], *said["owners"]):
+        for name in ("total_eur", "received_eur", "wear_eur", "owner_eur", "grid_eur"):
+            assert f"<td>{row[name]:,.2f}</td>" in text, (row, name)
+    for one in said["contracts"]:
+        for what, words in one["terms"]:
+            assert (
+                f'scope="row">{html.escape(what)}</th><td class="text">{html.escape(words)}</td>'
+                in text.replace("&#39;", "&#x27;")
+            )
+    assert "No tariff book is named" in text
+
+
+def test_terms_in_words() -> None:
+    said = dict(
+        terms(read_contract((CONTRACTS / "plugged_hours.toml").read_text(encoding="utf-8"), "a.toml"))
+    )
+    assert said["The plan keeps"] == "at least 20 % in store"
+    assert said["Plugged in is paid"] == "0.24 € an hour, to 60.0 € a month"
+    assert said["The owner's share"] == "0 % of what is saved on energy"
+    monthly = dict(
+        terms(read_contract((CONTRACTS / "monthly_bonus.toml").read_text(encoding="utf-8"), "b.toml"))
+    )
+    assert "€ a month" in monthly["Plugged in is paid"]
