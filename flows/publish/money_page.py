@@ -41,13 +41,15 @@ def money_page(context: Context) -> Mapping[str, Any]:
     month = None if rows.empty else str(rows["month"].max())
     newest = rows[rows["month"] == month]
     held, twice = contracts_of(contracts, today, cars)
+    owners = _owners(context, newest, cars, held)
     return {
         "as_of": f"{pd.Timestamp(context.as_of).tz_convert(timezone):%Y-%m-%d %H:%M}",
         "timezone": str(timezone),
         "month": month,
         "months": _sums(rows, "month")[::-1],
         "days": _sums(newest, "market_date"),
-        "owners": _owners(context, newest, cars, held),
+        "owners": owners,
+        "stated": any(one["statement"] for one in owners),
         "lines": [
             (words, float(newest[name].sum().round(2))) for name, words in LINES.items() if newest[name].any()
         ],

@@ -24,7 +24,8 @@ from tests.optimize.market_books import CONTRACTS
 CENT = 0.005
 CAR = "car-1"
 OWN = SHARED.replace("[bonus]", "[limits]\nmin_soc = 0.25\nv2g_kwh_per_day = 12.0\n[bonus]")
-OTHER = (CONTRACTS / "plugged_hours.toml").read_text(encoding="utf-8").replace('"all"', '["car-2"]')
+OTHER = (CONTRACTS / "plugged_hours.toml").read_text(encoding="utf-8")
+OTHER = OTHER.replace('"all"', '["car-2"]').replace("2025-01-01", "2024-01-01")
 
 
 def quiet(workspace: Workspace) -> Context:
