@@ -84,6 +84,8 @@ PAST_KNOWN = {
     "plan.py": {"out_plan"},
     "plan_answer.py": {"out_plan"},
     "publish.py": {"out_plan"},
+    # a plan by its id: its own row
+    "owner.py": {"out_plan"},
     # whether anything can be read at all
     "ladder.py": {"out_run"},
     # a log is all that was written to it, in its order; a contract's text by its own hash

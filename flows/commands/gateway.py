@@ -107,7 +107,7 @@ def status(
     """
     from flows.console import show_tables
     from flows.dispatch.gateway import STATE_FOLDER
-    from flows.dispatch.gateway.status import FILE_NAME, read_status
+    from flows.dispatch.gateway.status_file import FILE_NAME, read_status
 
     call = Call.of(ctx, workspace, as_json, as_of)
     folder = _root(call.directory) / STATE_FOLDER

@@ -15,7 +15,7 @@ from flows.mapping.billed import billed
 from flows.mapping.contracted import contracts_of
 from flows.mapping.meter_points import meter_points
 from flows.plain import records
-from flows.publish.owner_page import LINES, owner_page_of, statements_of
+from flows.publish.owner_page import LINES, OWNERS, statements_of
 from optimize.errors import TermsError
 from optimize.market.bill import month_slots
 from optimize.market.contract import Bonus, Contract, Free
@@ -136,7 +136,7 @@ def _owners(
 def _owner_pages(context: Context) -> dict[str, str]:
     """The newest owner's page of each car that has one, by the name of its file: addresses from here."""
     reports = context.workspace.reports
-    found = sorted(reports.glob(f"20*/{owner_page_of(reports, 'x').parent.name}/*.html"))
+    found = sorted(reports.glob(f"20*/{OWNERS}/*.html"))
     return {page.stem: str(page.relative_to(reports)) for page in found}
 
 

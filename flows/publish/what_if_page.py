@@ -14,10 +14,9 @@ from typing import Any
 import pandas as pd
 
 from flows.publish.html import environment_of, shell
-from flows.publish.owner_page import owner_page_of, statements_of
+from flows.publish.owner_page import owner_page_of, statements_of, write_in_plan
 from flows.publish.site import navigation
 from flows.workspace import Workspace
-from warehouse.files import make_folder, write_whole
 from warehouse.zones import market_timezone
 
 
@@ -43,8 +42,7 @@ def write_owner_page(
         contracted=any(cell["received_eur"] is not None for cell in cells),
         open_eur=max((cell["open_eur"] for cell in cells), default=0.0),
     )
-    make_folder(page.parent)
-    return write_whole(page, text)
+    return write_in_plan(page, text, str(plan["plan_id"]))
 
 
 def questions(

@@ -6,7 +6,9 @@ from flows.context import Context
 from flows.mapping.in_force import plan_in_force
 from flows.mapping.owner_battery import battery_health
 from flows.plain import record
+from flows.publish.site import write_site
 from flows.publish.what_if_page import page_cells, questions, write_owner_page
+from flows.stages.publish import as_it_stands
 from flows.stages.record import StageResult
 from flows.stages.what_if import Options, Progress, what_if
 from optimize.market.contract import Contract
@@ -55,6 +57,7 @@ def owner(context: Context, plan_id: str, battery_id: str, progress: Progress) -
         },
         in_force=in_force,
     )
+    write_site(as_it_stands(context))  # the page of money leads to it
     rows = [
         {one["asks"]: word for one, word in zip(asked, cell["answers"], strict=True)}
         | {name: cell.get(name) for name in _SHOWN}

@@ -25,7 +25,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from flows.dispatch.gateway.status import read_status
+from flows.dispatch.gateway.status_file import read_status
 from flows.dispatch.plan_file import QUARTER, PlanFile
 from flows.dispatch.simulator.fleet import stations_of
 from flows.dispatch.simulator.station import Fault, Setup, SimulatedStation

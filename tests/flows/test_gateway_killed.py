@@ -20,7 +20,7 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from flows.dispatch.gateway.journal import Journal
-from flows.dispatch.gateway.status import read_status
+from flows.dispatch.gateway.status_file import read_status
 from flows.dispatch.simulator.fleet import drive, stations_of
 from flows.dispatch.simulator.station import Setup
 from tests.flows.depots import (

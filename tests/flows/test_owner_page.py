@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import subprocess
 import sys
 from itertools import product
 from pathlib import Path
@@ -24,11 +23,10 @@ from flows.stages.publish import publish
 from flows.stages.settle import settle_days
 from flows.workspace import Workspace
 from optimize.market.contract import read_contract
+from tests.flows.browsing import axe_script, browsing, needs_browser, violations
 from tests.flows.conftest import AS_OF, DAY, ZONE, copied
 from tests.flows.hostile_names import NAMES, make_hostile, skeleton
-from tests.flows.test_pages_browser import FLAGS
 from tests.flows.test_realise import NEXT, OVER
-from tests.flows.test_serve_browser import CHROMIUM
 from tests.flows.test_settle import settled_around, settled_depot
 from tests.flows.test_what_if import CAR, apart_around
 from tests.optimize.market_books import CONTRACTS
@@ -60,6 +58,11 @@ def asked(apart_around: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return opened(copied(apart_around, tmp_path_factory.mktemp("asked")), CAR)
 
 
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return axe_script(tmp_path_factory.mktemp("axe"))
+
+
 def test_the_page_tells_what_was_solved(asked: tuple[dict[str, Any], Path]) -> None:
     answer, page = asked
     assert page.parts[-3:] == (f"{DAY}", "owners", f"{CAR}.html")
@@ -79,44 +82,32 @@ def test_the_page_tells_what_was_solved(asked: tuple[dict[str, Any], Path]) -> N
     assert [one for one, _ in sections] == [" ".join(one) for one in marks]
 
 
-LOOK = """<script>addEventListener("load", () => {
-  const all = what => [...document.querySelectorAll(what)];
-  const told = [], groups = ["s", "d", "c", "v"].map(one => all(`input[name=${one}]`));
-  const go = (chosen, left) => {
-    if (!left.length) {
-      const seen = all(".cell").filter(one => getComputedStyle(one).display !== "none");
-      told.push([chosen.join(" "), seen.map(one => one.className).join("|")]);
-      return;
-    }
-    for (const input of left[0]) { input.checked = true; go([...chosen, input.id], left.slice(1)); }
-  };
-  go([], groups);
-  const out = document.createElement("pre");
-  out.id = "told";
-  out.textContent = JSON.stringify(told);
-  document.body.append(out);
-})</script>"""
-
-
-@pytest.mark.skipif(
-    CHROMIUM is None, reason="no browser on this machine: `apt-get install chromium` brings one"
-)
+@needs_browser
 def test_of_every_combination_its_cell_alone_is_seen(asked: tuple[dict[str, Any], Path]) -> None:
     _, page = asked
-    looked = page.with_name("looked.html")
-    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
-    looked.write_text(text + LOOK, encoding="utf-8")  # the page itself lets no other script in
-    done = subprocess.run(
-        [str(CHROMIUM), *FLAGS, "--dump-dom", looked.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    looked.unlink()
-    (told,) = re.findall(r'<pre id="told">(.*?)</pre>', done.stdout, re.S)
-    seen = json.loads(told)
-    assert len(seen) == 24 and all(shown == f"cell {chosen}" for chosen, shown in seen), seen
+    with browsing() as window:
+        window.goto(page.as_uri())
+        groups = [window.locator(f"input[name={mark}]").all() for mark in "sdcv"]
+        for chosen in product(*groups):
+            for one in chosen:
+                one.check()
+            marks = " ".join(str(one.get_attribute("id")) for one in chosen)
+            (seen,) = window.locator(".cell:visible").all()
+            assert seen.get_attribute("class") == f"cell {marks}"
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_an_owners_page_can_be_read_by_everybody(
+    asked: tuple[dict[str, Any], Path], axe: str, dark: bool, width: int
+) -> None:
+    _, page = asked
+    with browsing(width=width, dark=dark) as window:
+        for file in (page, page.parents[2] / "money.html"):
+            window.goto(file.as_uri())
+            assert violations(window, axe) == [], file.name
+            assert window.evaluate("document.documentElement.scrollWidth") <= width, file.name
 
 
 def rendered(workspace: Workspace, name: str, folder: str) -> str:

@@ -10,7 +10,8 @@
 - `signals`, `signal_folder`, `signal_rows`: limits that the grid puts on sites for a while
 - `catch_up`: what those who were held back make up
 - `journal`: what stations said, before it is answered · `readings`, `book`, `metering`: what it adds up to
-- `outbox`: rows for the inbox, each once · `alerts`, `status`: what is reported · `server`: all of it
+- `outbox`: rows for the inbox, each once · `alerts`, `status`, `status_file`: what is reported
+- `server`: all of it
 """
 
 STATE_FOLDER = "gateway"

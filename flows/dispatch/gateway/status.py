@@ -7,14 +7,12 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.stations import Connected
+from flows.dispatch.gateway.status_file import FILE_NAME
 from warehouse.files import write_whole
-
-FILE_NAME = "status.json"
 
 
 def write_status(desk: Desk, stations: Mapping[str, Connected]) -> None:
@@ -40,15 +38,6 @@ def status_of(desk: Desk, stations: Mapping[str, Connected]) -> dict[str, Any]:
         "sites": desk.guard.sites(),
         "alerts": list(desk.alerts.newest),
     }  # fmt: skip
-
-
-def read_status(folder: Path) -> dict[str, Any] | None:
-    """What `write_status` wrote last; None where no gateway has."""
-    try:
-        answer: dict[str, Any] = json.loads((folder / FILE_NAME).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return answer
 
 
 def _station(desk: Desk, name: str, mine: Connected | None, now: datetime) -> dict[str, Any]:
