@@ -150,10 +150,7 @@ def terms(contract: Contract) -> list[tuple[str, str]]:
     against = "charged when it is plugged in" if contract.against == "uncontrolled" else "charged smartly"
     said = [
         ("In force", f"from {contract.first_day}" + _unless(" to {}", contract.last_day)),
-        (
-            "The owner's share",
-            f"{_percent(contract.theta)} of {of}" + ", and the wear" * (contract.rule == "after_wear"),
-        ),
+        ("The owner's share", f"{_percent(contract.theta)} of {of}"),
         ("Counted against", f"the same car {against}"),
         ("Wear is counted", "by the battery's twin" if contract.wear == "twin" else "at the plan's price"),
     ]

@@ -19,6 +19,8 @@ from flows.publish.site import navigation
 from flows.workspace import Workspace
 from warehouse.zones import market_timezone
 
+MAY = "yes"
+
 
 def write_owner_page(
     workspace: Workspace, plan: Mapping[str, Any], contents: Mapping[str, Any], *, in_force: bool
@@ -60,7 +62,7 @@ def questions(
         ("s", "Always keep at least", [f"{100 * soc:.0f} %" for soc in soc_min]),
         ("d", "Leave", ["as announced" if at is None else f"{at:%a %H:%M}" for at in local]),
         ("c", "Contract", list(contracts)),
-        ("v", "Feed back to the grid", ["yes" if one else "no" for one in feeds_back]),
+        ("v", "Feed back to the grid", [MAY if one else "no" for one in feeds_back]),
     ]
     return [{"mark": mark, "asks": asks, "answers": answers} for mark, asks, answers in asked]
 
@@ -70,7 +72,8 @@ def page_cells(
 ) -> list[dict[str, Any]]:
     """The cells as the page shows them; figures: of every combination of answers, the last question fastest.
 
-    marks: for the style; answers: one of each question; title: all of them in words; error: "" if planned.
+    marks: for the style; answers: one of each question, varied: of those that leave a choice; title: all of
+    them in words; may: whether anything may be fed back; error: "" if planned.
     """
     numbers = product(*(range(len(one["answers"])) for one in asked))
     cells = []
@@ -82,6 +85,8 @@ def page_cells(
                 "marks": " ".join(f"{one['mark']}{n}" for one, n in zip(asked, chosen, strict=True)),
                 "answers": answers,
                 "title": "; ".join(words),
+                "varied": [word for one, word in zip(asked, answers, strict=True) if len(one["answers"]) > 1],
+                "may": answers[-1] == MAY,
                 "error": "",
                 **found,
             }

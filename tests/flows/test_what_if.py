@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from flows.errors import NoPlanError, UsageError
 from flows.plain import record
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.stages.what_if import Choice, WhatIf, what_if
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, begun, copied, fleet_rows, put, session_rows, site_rows
+from tests.flows.conftest import AS_OF, DAY, begun, copied, fleet_rows, put, session_rows, site_rows, spoil
 from tests.flows.test_settle import SHARED, agreed
 from tests.optimize.market_books import CONTRACTS
 
@@ -131,14 +132,13 @@ def differences(cell: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, 
     return {name: cell[name] - value for name, value in other.items() if abs(cell[name] - value) >= CENT}
 
 
-PICKED = (0, 1, 2, 5, 6, 13, 20, 23)
-"""Some of the 24 cells: as it is, without V2G, the other contract, another departure, a higher minimum."""
-
-
-def assert_cells_are_plans(around: Path, tmp_path: Path, sessions: pd.DataFrame, near: set[str]) -> WhatIf:
+def assert_cells_are_plans(
+    around: Path, tmp_path: Path, sessions: pd.DataFrame, near: set[str], *, picked: Sequence[int]
+) -> WhatIf:
+    """picked: numbers of cells; least charge, departure, contract and V2G, the last the fastest."""
     found = asked(copied(around, tmp_path / "asked"))
     assert (len(found.cells), found.same, set(found.near)) == (24, True, near)
-    for number in PICKED:
+    for number in picked:
         choice, cell = found.options.choices[number], found.cells[number]
         other = changed(around, tmp_path / f"{number}", choice, sessions)
         assert differences(cell, other) == {}, (number, choice)
@@ -148,7 +148,7 @@ def assert_cells_are_plans(around: Path, tmp_path: Path, sessions: pd.DataFrame,
 def test_each_choice_of_a_car_alone_is_the_plan_that_files_would_make(
     apart_around: Path, tmp_path: Path
 ) -> None:
-    found = assert_cells_are_plans(apart_around, tmp_path, session_rows(), set())
+    found = assert_cells_are_plans(apart_around, tmp_path, session_rows(), set(), picked=(0, 1, 6, 12, 23))
     cells = found.cells
     assert all(cell["others_eur"] == pytest.approx(0.0, abs=1e-9) for cell in cells)
     assert cells[0]["fed_back_kwh"] > 1.0 and cells[1]["fed_back_kwh"] == 0.0, "V2G, and none"
@@ -157,7 +157,7 @@ def test_each_choice_of_a_car_alone_is_the_plan_that_files_would_make(
 
 
 def test_cars_that_share_a_limit_are_planned_anew_with_it(shared_around: Path, tmp_path: Path) -> None:
-    found = assert_cells_are_plans(shared_around, tmp_path, together(), {"car-2"})
+    found = assert_cells_are_plans(shared_around, tmp_path, together(), {"car-2"}, picked=(0, 5, 14, 20))
     assert found.cells[0]["others_eur"] == 0.0
     assert max(abs(cell["others_eur"]) for cell in found.cells) >= CENT, "it costs the others, or spares them"
 
@@ -167,3 +167,29 @@ def test_nothing_is_written(apart_around: Path, tmp_path: Path) -> None:
     before = (workspace.root / "warehouse.duckdb").read_bytes()
     asked(workspace)
     assert (workspace.root / "warehouse.duckdb").read_bytes() == before
+
+
+def test_the_contract_is_reckoned_from_the_plan(apart_around: Path, tmp_path: Path) -> None:
+    cells = asked(copied(apart_around, tmp_path)).cells
+    for cell in cells:
+        assert cell["contract_id"] in ("shared", "plugged-hours")
+    own = cells[0]
+    share = round(0.6 * round(own["saved_eur"], 2), 2)
+    paid = round(0.02 * own["fed_back_kwh"], 2)
+    assert own["received_eur"] == pytest.approx(share + paid, abs=0.011)
+    assert own["after_wear_eur"] == pytest.approx(own["received_eur"] - own["wear_eur"], abs=0.011)
+    assert cells[2]["received_eur"] == 0.0, "this one pays for hours alone, which are told apart"
+    assert own["least_soc"] == 0.25 and cells[2]["least_soc"] == 0.2, "each keeps what its contract says"
+
+
+def test_what_cannot_be_asked_is_said(apart_around: Path, tmp_path: Path) -> None:
+    workspace = copied(apart_around, tmp_path)
+    with pytest.raises(UsageError, match="'car-9' is not in the fleet"):
+        asked(workspace, "car-9")
+    put(workspace, "fleet", fleet_rows().tail(1).assign(battery_id="car-3"))
+    check(Context.of(workspace, AS_OF))
+    with pytest.raises(NoPlanError, match="car-3 is not in the plan for 2024-03-20"):
+        asked(workspace, "car-3")
+    spoil(workspace, "UPDATE out_plan SET plan_source = 'charge_only'")
+    with pytest.raises(NoPlanError, match="only charges on plug-in: nothing was reckoned"):
+        asked(workspace)
