@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from flows.plain import records
 from optimize.realised import KEPT_SOC
 
-EARLY = pd.Timedelta(hours=1)
+EARLY_S = 3600.0
 """How much earlier a driver may come than the plan expects: what the car lacks then is told."""
-_SLOT = pd.Timedelta(minutes=15)
+_SLOT_S = 900.0
+Values = npt.NDArray[np.float64]
 COLUMNS = (
     "battery_id", "departure_utc", "target_kwh", "reached_kwh", "missing_kwh", "ready_utc", "margin_h",
     "early_missing_kwh", "readiness",
@@ -28,38 +32,61 @@ def readiness(departures: pd.DataFrame, slots: pd.DataFrame, capacity_kwh: pd.Se
     what is not known, is no shortfall.
     """
     promised = departures[departures["target_kwh"] > 0].sort_values(["departure_utc", "battery_id"])
-    own = {str(car): rows.sort_values("interval_start_utc") for car, rows in slots.groupby("battery_id")}
+    charges = {car: _Charge.of(own) for car, own in _by_car(slots)}
     rows = []
     for one in records(promised):
         car = str(one["battery_id"])
-        least = one["target_kwh"] - KEPT_SOC * float(capacity_kwh.get(car, 0.0))
-        ready, early = _since(own.get(car, slots.iloc[:0]), one["departure_utc"], one["target_kwh"], least)
-        short = one["missing_kwh"] > one["target_kwh"] - least
-        verdict = "short" if short else "tight" if early > one["target_kwh"] - least else "ready"
-        margin = (one["departure_utc"] - ready) / pd.Timedelta(hours=1) if ready is not pd.NaT else 0.0
-        rows.append(
-            (
-                car, one["departure_utc"], one["target_kwh"], one["reached_kwh"], one["missing_kwh"], ready,
-                margin, early, verdict,
-            )
-        )  # fmt: skip
+        tolerance = KEPT_SOC * float(capacity_kwh.get(car, 0.0))
+        charge, leaves = charges.get(car), one["departure_utc"].timestamp()
+        ready, held = (None, None) if charge is None else charge.until(leaves, one["target_kwh"] - tolerance)
+        early = 0.0 if held is None else max(0.0, one["target_kwh"] - held)
+        verdict = "short" if one["missing_kwh"] > tolerance else "tight" if early > tolerance else "ready"
+        rows.append({
+            **{name: one[name] for name in COLUMNS[:5]},
+            "ready_utc": pd.NaT if ready is None else pd.Timestamp(ready, unit="s", tz="UTC"),
+            "margin_h": 0.0 if ready is None else (leaves - ready) / 3600.0,
+            "early_missing_kwh": early, "readiness": verdict,
+        })  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _since(
-    slots: pd.DataFrame, departure: pd.Timestamp, target_kwh: float, least_kwh: float
-) -> tuple[Any, float]:
-    """Since when a car has what it needs without a break, and what it lacks an hour before it leaves, kWh."""
-    known = slots[slots["energy_end_kwh"].notna() & (slots["interval_start_utc"] < departure)]
-    breaks = (known["interval_start_utc"].diff() > _SLOT).cumsum()
-    stay = known[breaks == breaks.max()]
-    if stay.empty:
-        return pd.NaT, 0.0
-    ends = [min(start + _SLOT, departure) for start in stay["interval_start_utc"]]
-    held = [float(stay["energy_start_kwh"].iloc[0]), *stay["energy_end_kwh"].astype(float)]
-    moments = [stay["interval_start_utc"].iloc[0], *ends]
-    before = [kwh for moment, kwh in zip(moments, held, strict=True) if moment <= departure - EARLY]
-    early = max(0.0, target_kwh - (before or held)[-1 if before else 0])
-    lacking = [place for place, kwh in enumerate(held) if kwh < least_kwh]
-    first = lacking[-1] + 1 if lacking else 0
-    return (moments[first] if first < len(moments) else pd.NaT), early
+@dataclass(frozen=True, slots=True, eq=False)
+class _Charge:
+    """What a car holds: starts of plugged quarter-hours, s since 1970, energy at both their ends, kWh."""
+
+    starts: Values
+    begin_kwh: Values
+    end_kwh: Values
+
+    @classmethod
+    def of(cls, slots: pd.DataFrame) -> _Charge:
+        known = slots[slots["energy_start_kwh"].notna() & slots["energy_end_kwh"].notna()]
+        energy = (known[name].to_numpy(dtype=np.float64) for name in ("energy_start_kwh", "energy_end_kwh"))
+        return cls(_seconds(known["interval_start_utc"]), *energy)
+
+    def until(self, departure: float, least_kwh: float) -> tuple[float | None, float | None]:
+        """Since when in the stay before a departure it holds so much, s, and what it holds an hour before."""
+        last = int(np.searchsorted(self.starts, departure))
+        if last == 0:
+            return None, None
+        breaks = np.flatnonzero(np.diff(self.starts[:last]) > 1.5 * _SLOT_S)
+        first = int(breaks[-1]) + 1 if len(breaks) else 0
+        moments = np.append(self.starts[first], np.minimum(self.starts[first:last] + _SLOT_S, departure))
+        held = np.append(self.begin_kwh[first], self.end_kwh[first:last])
+        before = int(np.searchsorted(moments, departure - EARLY_S, side="right")) - 1
+        lacking = np.flatnonzero(held < least_kwh)
+        since = int(lacking[-1]) + 1 if len(lacking) else 0
+        ready = float(moments[since]) if since < len(moments) else None
+        return ready, float(held[max(before, 0)])
+
+
+def _by_car(slots: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    ordered = slots.sort_values(["battery_id", "interval_start_utc"], kind="stable")
+    for car, own in ordered.groupby("battery_id", sort=False):
+        yield str(car), own
+
+
+def _seconds(times: pd.Series) -> Values:
+    """Seconds since 1970 of tz-aware times."""
+    stamps = pd.to_datetime(times, utc=True) - pd.Timestamp(0, tz="UTC")
+    return np.asarray(stamps.dt.total_seconds(), dtype=np.float64)

@@ -51,6 +51,7 @@ class BatteryPages:
     batteries: _Rows
     wear_days: _Rows
     wear_maps: _Rows
+    history: _Rows
 
     @classmethod
     def of_plan(cls, plan: StoredPlan) -> BatteryPages:
@@ -65,6 +66,7 @@ class BatteryPages:
             batteries=_Rows(plan.batteries, "battery_id"),
             wear_days=_Rows(plan.wear_days, "battery_id"),
             wear_maps=_Rows(plan.wear_maps, "calibration_id"),
+            history=_Rows(plan.history, "battery_id"),
         )
 
     def of(self, battery_id: str, calibration_id: str) -> Mapping[str, Any]:
@@ -100,6 +102,7 @@ class BatteryPages:
                 self.checkups.of(battery_id),
                 self.wear_days.of(battery_id),
                 self.wear_maps.of(calibration_id),
+                self.history.of(battery_id),
                 as_of_utc=pd.Timestamp(plan.header["as_of_utc"]),
             ),
         }

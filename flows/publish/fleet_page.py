@@ -15,10 +15,10 @@ from flows.plain import records
 from flows.publish import day_charts
 from flows.publish.stored_plan import StoredPlan
 
-_MOST_SHOWN = 200
+_MOST_SHOWN = 100
 """Of departures that are at risk so many are shown each by itself; the table of cars has all."""
 _OF_TWIN = ("quality", "dispute", "soh", "l0_days", "alpha_day_per_efc")
-_ORDER = ("leaves short", "no margin", "disputed", "sensors refused", "not calibrated", "not plugged in", "")
+_ORDER = ("leaves short", "disputed", "sensors refused", "not calibrated", "no margin", "not plugged in", "")
 _LIMITS = {"alpha_low": "alpha_low_day_per_efc", "alpha_high": "alpha_high_day_per_efc"}
 
 
@@ -91,7 +91,7 @@ def _cars(plan: StoredPlan, departures: pd.DataFrame) -> pd.DataFrame:
     rank = departures["readiness"].map({"short": 0, "tight": 1, "ready": 2})
     worst = departures.assign(rank=rank).sort_values(["rank", "departure_utc"])
     worst = worst.drop_duplicates("battery_id").set_index("battery_id")
-    for name in ("departure", "departure_utc", "margin_h"):
+    for name in ("departure", "margin_h"):
         cars[name] = cars["battery_id"].map(worst[name])
     state = worst["readiness"]
     slots = plan.slots[(plan.slots["mode"] == plan.followed) & plan.slots["plugged"].astype(bool)]
@@ -106,9 +106,8 @@ def _cars(plan: StoredPlan, departures: pd.DataFrame) -> pd.DataFrame:
 
 def _problem(row: Mapping[str, Any]) -> str:
     """The worst that is known of a car, in a word or two; "" for nothing."""
-    if row["state"] in ("short", "tight"):
-        return {"short": "leaves short", "tight": "no margin"}[row["state"]]
+    if row["state"] == "short":
+        return "leaves short"
     quality = {"disputed": "disputed", "stale": "sensors refused", None: "not calibrated"}
-    if row["quality"] in quality:
-        return quality[row["quality"]]
-    return "not plugged in" if row["state"] == "away" else ""
+    state = {"tight": "no margin", "away": "not plugged in"}
+    return quality.get(row["quality"]) or state.get(row["state"], "")

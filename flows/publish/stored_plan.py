@@ -14,7 +14,7 @@ from flows.mapping.promises import promises_met
 from flows.plain import records
 from flows.publish.day_charts import DayAxis
 from flows.publish.prices import UsedPrices, used_prices
-from flows.publish.twin_section import wear_days, wear_maps
+from flows.publish.twin_section import calibrations_so_far, wear_days, wear_maps
 from flows.workspace import Workspace
 from optimize.types import MODES
 from warehouse.known import Known
@@ -42,6 +42,7 @@ class StoredPlan:
     batteries: pd.DataFrame
     wear_days: pd.DataFrame
     wear_maps: pd.DataFrame
+    history: pd.DataFrame
 
     @property
     def followed(self) -> str:
@@ -82,7 +83,8 @@ def stored_plan(workspace: Workspace, plan_id: str) -> StoredPlan:
         checks=known.read("out_check", where={"run_id": header["run_id"]}),
         checkups=known.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
         batteries=known.read("core_battery", where=mine_too),
-        wear_days=wear_days(known, header, sorted(set(cars["battery_id"])), followed_mode(header)),
+        wear_days=wear_days(known, header, mine_too["battery_id"], followed_mode(header)),
+        history=calibrations_so_far(known, header, mine_too["battery_id"]),
     )
 
 

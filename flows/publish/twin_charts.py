@@ -159,6 +159,30 @@ def wear_loop(days: pd.DataFrame) -> Markup:
     )
 
 
+def calibrations_so_far(rows: pd.DataFrame) -> Markup:
+    """State, life and α of one battery by calibration, with both ends of their 90 % intervals.
+
+    ``rows``: as_of_utc, soh, and days, low and high of l0 and alpha, as of out_calibration.
+    """
+    x, at = _times(rows["as_of_utc"])
+
+    def panel(title: str, best: str, ends: tuple[str, ...], scale: float) -> Panel:
+        values = {name: rows[name].to_numpy(dtype=np.float64) / scale for name in (best, *ends)}
+        marks: list[Mark] = [Line("measured", at, values[name]) for name in ends]
+        marks += [Line("twin", at, values[best]), Dots("twin", at, values[best], large=False)]
+        return Panel(title=title, x=x, marks=marks, height=_LOW)
+
+    alpha = ("alpha_low_day_per_efc", "alpha_high_day_per_efc")
+    return figure(
+        [
+            panel("State of health", "soh", (), 1.0),
+            panel("L0, years", "l0_days", ("l0_low_days", "l0_high_days"), _YEAR_DAYS),
+            panel("α, day/cycle", "alpha_day_per_efc", alpha, 1.0),
+        ],
+        {"twin": "calibrated", "measured": "90 % interval"},
+    )
+
+
 def _times(moments: pd.Series) -> tuple[Axis, np.ndarray]:
     """An axis over some moments, and where on it they lie."""
     seconds = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64)

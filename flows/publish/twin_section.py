@@ -10,6 +10,7 @@ import pandas as pd
 
 from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
 from flows.mapping.requests import battery_spec
+from flows.plain import records
 from flows.publish import twin_charts
 from twin.duty import StandardDuty
 from twin.record import TwinRecord
@@ -18,6 +19,11 @@ from warehouse.known import Known
 
 _DRAWS = 80
 _TREND_DAYS = 60
+_HISTORY_DAYS = 183
+_HISTORY = (
+    "soh", "l0_days", "l0_low_days", "l0_high_days", "alpha_day_per_efc", "alpha_low_day_per_efc",
+    "alpha_high_day_per_efc",
+)  # fmt: skip
 
 
 def wear_days(known: Known, header: Mapping[str, Any], battery_ids: Sequence[str], mode: str) -> pd.DataFrame:
@@ -47,6 +53,24 @@ def wear_days(known: Known, header: Mapping[str, Any], battery_ids: Sequence[str
     )
     columns = ["battery_id", "market_date", "priced_eur", "wear_twin_eur", "wear_error_eur"]
     return rows[columns].sort_values(["battery_id", "market_date"])
+
+
+def calibrations_so_far(known: Known, header: Mapping[str, Any], battery_ids: Sequence[str]) -> pd.DataFrame:
+    """What each battery's calibrations of the last half-year said, in their order: out_calibration."""
+    until = pd.Timestamp(header["as_of_utc"])
+    rows = known.read(
+        "out_calibration",
+        where={"battery_id": list(battery_ids)},
+        within={"as_of_utc": (until - pd.Timedelta(days=_HISTORY_DAYS), until)},
+        columns=["battery_id", "code_version", "as_of_utc", *_HISTORY],
+    )
+    return rows.sort_values(["battery_id", "as_of_utc"])
+
+
+def _versions(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """From when on which version of the software calibrated."""
+    changed = rows["code_version"] != rows["code_version"].shift()
+    return records(rows.loc[changed, ["code_version", "as_of_utc"]])
 
 
 def wear_maps(known: Known, calibrations: pd.DataFrame) -> pd.DataFrame:
@@ -82,12 +106,17 @@ def twin_section(
     checkups: pd.DataFrame,
     days: pd.DataFrame,
     habits: pd.DataFrame,
+    calibrations: pd.DataFrame,
     *,
     as_of_utc: pd.Timestamp,
 ) -> dict[str, Any]:
     """What the page shows of one battery; charts are "" where there is nothing to draw."""
-    shown: dict[str, Any] = dict.fromkeys(("posterior_chart", "capacity_chart", "wear_chart"), "")
-    shown |= {"wear_error": None, "habits": [], "not_identified": [], "would_narrow": []}
+    charts = ("posterior_chart", "capacity_chart", "wear_chart", "history_chart")
+    shown: dict[str, Any] = dict.fromkeys(charts, "")
+    shown |= {"wear_error": None, "habits": [], "not_identified": [], "would_narrow": [], "versions": []}
+    if len(calibrations) > 1:
+        shown["history_chart"] = twin_charts.calibrations_so_far(calibrations)
+        shown["versions"] = _versions(calibrations)
     if len(days):
         shown["wear_chart"] = twin_charts.wear_loop(days)
         errors = days["wear_error_eur"]

@@ -20,7 +20,8 @@ from flows.publish import publish_run
 from flows.publish.battery_page import BatteryPages
 from flows.publish.day_charts import DayAxis, battery_day, price_and_power
 from flows.publish.prices import used_prices
-from flows.publish.twin_section import wear_days
+from flows.publish.twin_charts import calibrations_so_far as calibrations_chart
+from flows.publish.twin_section import calibrations_so_far, twin_section, wear_days
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
@@ -308,3 +309,24 @@ def test_a_replaced_plan_shows_its_own_wear_on_its_day(own: Workspace) -> None:
         )["wear_twin_eur"]
         cars = own.warehouse.read("out_plan_car", where={"plan_id": plan_id, "mode": "v2g"})
         assert shown.to_dict() == cars.set_index("battery_id")["wear_twin_eur"].to_dict()
+
+
+def test_calibrations_so_far_are_drawn_with_their_intervals_and_versions(planned: Workspace) -> None:
+    header = planned.warehouse.read("out_plan", where={"plan_id": plan_of(planned)}).iloc[0].to_dict()
+    known = Known(planned.warehouse, header["as_of_utc"])
+    (first, _) = (known.read("out_calibration", where={"battery_id": car}).iloc[0] for car in CARS)
+    days = pd.Timestamp(header["as_of_utc"]) - pd.to_timedelta([20, 10, 0], unit="D")
+    rows = pd.DataFrame([first] * 3).assign(
+        as_of_utc=days, soh=[0.95, 0.94, 0.93], code_version=["1", "2", "2"]
+    )
+    chart = calibrations_chart(rows)
+    ((state,), life, alpha) = (lines(chart, about) for about in ("State of health", "L0, years", "α, day"))
+    assert state[:, 0] == pytest.approx([0, WIDTH / 2, WIDTH], abs=0.1) and (np.diff(state[:, 1]) > 0).all()
+    assert (len(life), len(alpha)) == (3, 3), "best and both ends"
+    section = twin_section(
+        None, rows.iloc[:0], rows, wear_days(known, header, [], "v2g"), rows, rows,
+        as_of_utc=pd.Timestamp(header["as_of_utc"]),
+    )  # fmt: skip
+    assert [one["code_version"] for one in section["versions"]] == ["1", "2"]
+    (own,) = calibrations_so_far(known, header, [CARS[0]])["battery_id"].unique()
+    assert own == CARS[0]

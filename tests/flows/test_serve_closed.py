@@ -90,6 +90,21 @@ def test_another_host_s_name_is_refused(serving: Serving, host: str) -> None:
     assert status("/api/health", f"localhost:{serving.port}") == 200
 
 
+def test_reports_are_served_to_the_password_alone(serving: Serving) -> None:
+    (serving.workspace.reports / "index.html").write_text("<h1>start</h1>", encoding="utf-8")
+    basic = base64.b64encode(serving.password.encode()).decode()
+
+    def asked(**headers: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30)
+        connection.request("GET", "/reports/", headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    assert asked() == (401, b"")
+    assert asked(authorization=f"Basic {basic}") == (200, b"<h1>start</h1>")
+    assert f"{serving.url}/reports/" in serving.said
+
+
 def test_only_its_own_pages_are_listened_to(serving: Serving) -> None:
     for origin, status in (
         (serving.url, 200),
