@@ -171,7 +171,7 @@ def _components(
     ends = np.array(links, dtype=np.int64).reshape(-1, 2)
     nodes = arrays.sites + arrays.cars
     graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(nodes, nodes))
-    label: IntArray = connected_components(graph, directed=False)[1]
+    label: IntArray = connected_components(graph, directed=False)[1].astype(np.int64)
     return label
 
 

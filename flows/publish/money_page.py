@@ -51,7 +51,9 @@ def money_page(context: Context) -> Mapping[str, Any]:
         "owners": owners,
         "stated": any(one["statement"] for one in owners),
         "lines": [
-            (words, float(newest[name].sum().round(2))) for name, words in LINES.items() if newest[name].any()
+            (words, round(float(newest[name].sum()), 2))
+            for name, words in LINES.items()
+            if newest[name].any()
         ],
         "contracts": [
             {

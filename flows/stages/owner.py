@@ -38,7 +38,7 @@ def owner(context: Context, plan_id: str, battery_id: str, progress: Progress) -
     )
     cells = page_cells(asked, found.cells)
     failed = [f"{cell['title']}: {cell['error']}" for cell in cells if cell["error"]]
-    other = [] if found.same else ["the plan was made by other settings or code: choices are by those of now"]
+    other = [] if found.same else ["The plan was made by other settings or code: choices are by those of now"]
     ruling = plan_in_force(workspace.warehouse, zone, plan["market_date"])
     in_force = ruling is not None and ruling["plan_id"] == plan_id
     v2g_kwh = None if cells[0]["error"] else cells[0]["v2g_kwh"] or None

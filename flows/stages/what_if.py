@@ -286,16 +286,14 @@ def _by_contract(context: Context, inputs: PlanInputs, made: Made, battery_id: s
     it counts by the day and the month. Empty figures without a contract, or where it cannot be told.
     """
     contract = inputs.contracts.of.get(battery_id)
-    told: dict[str, Any] = {"contract_id": contract and contract.contract_id}
     settled = None
     if contract is not None and contract.against in made.planned.plans:
         settled = _settled(context, inputs, made, battery_id, contract)
-    for name, value in (
-        ("received_eur", settled and settled.owner_share_eur + settled.paid_eur),
-        ("after_wear_eur", settled and settled.owner_eur),
-    ):
-        told[name] = None if value is None else float(value)
-    return told
+    return {
+        "contract_id": contract and contract.contract_id,
+        "received_eur": None if settled is None else float(settled.owner_share_eur + settled.paid_eur),
+        "after_wear_eur": None if settled is None else float(settled.owner_eur),
+    }
 
 
 def _settled(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 import sys
 from itertools import product
 from pathlib import Path
@@ -18,13 +19,15 @@ from flows.cli import app
 from flows.publish.money_page import money_page, terms
 from flows.publish.what_if_page import page_cells, questions, write_owner_page
 from flows.stages import Context
+from flows.stages.check import check
 from flows.stages.ledger import make_key
+from flows.stages.plan import plan
 from flows.stages.publish import publish
 from flows.stages.settle import settle_days
 from flows.workspace import Workspace
 from optimize.market.contract import read_contract
 from tests.flows.browsing import axe_script, browsing, needs_browser, violations
-from tests.flows.conftest import AS_OF, DAY, ZONE, copied
+from tests.flows.conftest import AS_OF, DAY, ZONE, copied, put, session_rows
 from tests.flows.hostile_names import NAMES, make_hostile, skeleton
 from tests.flows.test_realise import NEXT, OVER
 from tests.flows.test_settle import settled_around, settled_depot
@@ -108,6 +111,21 @@ def test_an_owners_page_can_be_read_by_everybody(
             window.goto(file.as_uri())
             assert violations(window, axe) == [], file.name
             assert window.evaluate("document.documentElement.scrollWidth") <= width, file.name
+
+
+def test_an_owners_page_stays_as_long_as_its_plan(asked: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+    root, name = asked[1].parents[3], asked[1].relative_to(asked[1].parents[3])
+    workspace = Workspace.open(Path(shutil.copytree(root, tmp_path / "depot")))
+    publish(Context.of(workspace, AS_OF), DAY)
+    assert (workspace.root / name).read_bytes() == asked[1].read_bytes()
+    text = (workspace.reports / "money.html").read_text(encoding="utf-8")
+    assert f'<a href="{DAY}/owners/{CAR}.html">{CAR}</a>' in text
+    put(workspace, "sessions", session_rows().assign(departure_soc=0.75))
+    check(Context.of(workspace, AS_OF))
+    plan(Context.of(workspace, AS_OF), DAY)
+    publish(Context.of(workspace, AS_OF), DAY)
+    assert not (workspace.root / name).exists(), "it was of another plan"
+    assert f"{DAY}/owners" not in (workspace.reports / "money.html").read_text(encoding="utf-8")
 
 
 def rendered(workspace: Workspace, name: str, folder: str) -> str:
