@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from optimize.arrays import BoolArray, IntArray
 from optimize.assemble import no_bids
 from optimize.constraints import of_cars
+from optimize.errors import ProblemError
 from optimize.fleet.alone import with_own_limits
 from optimize.fleet.arrays import FleetArrays, arrays_of, unsupported
 from optimize.fleet.coupling import coupling_points, node_power_range
@@ -50,8 +51,7 @@ def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
     """The day's components, small ones together up to PACK; every car is in exactly one part."""
     arrays = arrays_of(problem, session_windows(problem), mode)
     paths = [arrays.path(j) for j in range(arrays.sites)]
-    meets = _meets(problem, arrays)
-    above = [[k for k in path if meets[k]] for path in paths]
+    above = _counted_above(problem, arrays)
     inside = np.array([bool(coupled) for coupled in above], dtype=np.bool_)
     visits = _visits(problem, arrays)
     weighed = [one.cars() for one in problem.constraints]
@@ -77,6 +77,27 @@ def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
         )
         parts.append(Part(problem=few, cars=mine, sites=sites, blocks=blocks))
     return tuple(parts)
+
+
+def cars_with(problem: DayProblem, battery_id: str) -> frozenset[str]:
+    """The cars of one car's component in mode "v2g", itself among them: without all others its plan is as
+    good, in any mode. Raises ProblemError for a car that there is not.
+    """
+    ids = [car.battery_id for car in problem.cars]
+    if battery_id not in ids:
+        raise ProblemError("day", "battery_id", repr(battery_id), "is not a car of this day")
+    arrays = arrays_of(problem, session_windows(problem), "v2g")
+    above = _counted_above(problem, arrays)
+    weighed = [one.cars() for one in problem.constraints]
+    label = _components(arrays, above, _visits(problem, arrays), weighed)[arrays.sites :]
+    together = label == label[ids.index(battery_id)]
+    return frozenset(name for name, mine in zip(ids, together.tolist(), strict=True) if mine)
+
+
+def _counted_above(problem: DayProblem, arrays: FleetArrays) -> list[list[int]]:
+    """The sites at and above each that count cars together."""
+    meets = _meets(problem, arrays)
+    return [[k for k in arrays.path(j) if meets[k]] for j in range(arrays.sites)]
 
 
 def _visits(problem: DayProblem, arrays: FleetArrays) -> list[list[int]]:
@@ -109,13 +130,8 @@ def _packs(
     of each own constraint; those of one session together, and apart from who meets nobody. rows [S]: of each
     site, none where the fleet engine is not for the day.
     """
-    links = [(j, k) for j, coupled in enumerate(above) for k in coupled]
-    links += [(arrays.sites + i, k) for i, places in enumerate(visits) for j in places for k in above[j]]
-    links += [(arrays.sites + cars[0], arrays.sites + i) for cars in weighed for i in cars.tolist()]
-    ends = np.array(links, dtype=np.int64).reshape(-1, 2)
     nodes = arrays.sites + arrays.cars
-    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(nodes, nodes))
-    label = connected_components(graph, directed=False)[1]
+    label = _components(arrays, above, visits, weighed)
     size = np.zeros(nodes, dtype=np.int64)
     np.add.at(size, label[arrays.sites + arrays.car], arrays.count)
     size[np.unique(label[arrays.block_site])] *= RESERVE_WEIGHT
@@ -140,6 +156,23 @@ def _packs(
             last, held = last + 1, int(size[component])
         pack[component] = last
     return np.where(inside, pack[label[: arrays.sites]], -1), pack[label[arrays.sites :]]
+
+
+def _components(
+    arrays: FleetArrays,
+    above: Sequence[Sequence[int]],
+    visits: Sequence[Sequence[int]],
+    weighed: Sequence[IntArray],
+) -> IntArray:
+    """The component of each site, then of each car; one that meets nobody is a component of its own."""
+    links = [(j, k) for j, coupled in enumerate(above) for k in coupled]
+    links += [(arrays.sites + i, k) for i, places in enumerate(visits) for j in places for k in above[j]]
+    links += [(arrays.sites + cars[0], arrays.sites + i) for cars in weighed for i in cars.tolist()]
+    ends = np.array(links, dtype=np.int64).reshape(-1, 2)
+    nodes = arrays.sites + arrays.cars
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(nodes, nodes))
+    label: IntArray = connected_components(graph, directed=False)[1].astype(np.int64)
+    return label
 
 
 def _rows(problem: DayProblem, arrays: FleetArrays) -> IntArray:

@@ -31,6 +31,8 @@ LONGEST = (
     "flows/test_canary.py",
     "flows/test_erase.py",
     "flows/test_study_charger.py",
+    "flows/test_what_if.py",
+    "flows/test_owner_page.py",
     "flows/test_bid_alone.py",
     "flows/test_private_release.py",
     "flows/test_federate.py",

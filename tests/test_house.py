@@ -87,6 +87,10 @@ PAST_KNOWN = {
     # the rows that were just written, by their id
     "aside.py": {"name", "out_plan", "out_run"},
     "publish.py": {"out_plan"},
+    # a plan by its id: its own row
+    "owner.py": {"out_plan"},
+    # the reader of what is known itself, with what is supposed of one car
+    "supposed.py": {"self"},
     # whether anything can be read at all
     "ladder.py": {"out_run"},
     # a log is all that was written to it, in its order; a contract's text by its own hash

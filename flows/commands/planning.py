@@ -182,21 +182,43 @@ def report(
         str | None,
         typer.Option(help="A plan by its id, instead of the newest of the date.", show_default=False),
     ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            "--owner",
+            metavar="ID",
+            help="Also the page of this car's owner: what other choices would change.",
+            show_default="no owner's page",
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
     """Write the report pages of a plan again. Without --date: the newest plan of all.
 
-    Example: v2g report --date 2020-07-05
+    With --owner, the plan is made again for each combination of a higher least charge, a departure an hour
+    earlier, the workspace's contracts and no V2G, that car alone changed (12, and as many for each further
+    contract); the answer and reports/DATE/owners/ID.html tell what each would cost, gain and wear. A new plan
+    of the day takes that page away. Exit 3 where a combination cannot be planned.
+
+    Example: v2g report --date 2020-07-05, v2g report --owner CAR1
     """
+    from flows.console import counting
     from flows.stages import Context
     from flows.stages.publish import publish as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     date = None if day is None else market_date(day, call, opened.zone)
-    call.finish(stage(Context.of(opened, call.as_of), date, plan_id=plan_id))
+    context = Context.of(opened, call.as_of)
+    results = [stage(context, date, plan_id=plan_id)]
+    if owner is not None:
+        from flows.stages.owner import owner as owner_stage
+
+        with counting() as progress:
+            results.append(owner_stage(context, str(results[0].details["plan_id"]), owner, progress))
+    call.finish(*results)
 
 
 PrometheusOption = Annotated[

@@ -17,7 +17,9 @@ from warehouse.known import Known
 _SD_OF_90 = 1.645
 
 
-def battery_health(known: Known, battery_id: str, v2g_kwh: float | None, days: int) -> dict[str, Any] | None:
+def battery_health(
+    known: Known, battery_id: str, v2g_kwh: float | None, days: float
+) -> dict[str, Any] | None:
     """The newest calibration in an owner's words; None where there is none.
 
     v2g_kwh: discharged for the grid on so many days, battery side; None where it is not to be reported.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -126,7 +126,7 @@ def _without_bad(inputs: PlanInputs) -> PlanInputs:
     mended = {battery_id: bad[battery_id] for battery_id in calibrated if battery_id not in still_bad}
     left_out = {battery_id: why for battery_id, why in bad.items() if battery_id not in mended}
     return replace(
-        _with_calibrations(_with_cars(inputs, without=left_out), without={**left_out, **mended}),
+        _with_calibrations(without_cars(inputs, left_out), without={**left_out, **mended}),
         left_out={**inputs.left_out, **left_out},
         unusable={**inputs.unusable, **mended},
     )
@@ -151,9 +151,10 @@ def in_words(error: Exception) -> str:
     return str(error) if isinstance(error, OptimizeError) else f"{type(error).__name__}: {error}"
 
 
-def _with_cars(inputs: PlanInputs, *, without: Mapping[str, str]) -> PlanInputs:
-    batteries = inputs.batteries[~inputs.batteries["battery_id"].isin(list(without))]
-    sessions = inputs.sessions[~inputs.sessions["battery_id"].isin(list(without))]
+def without_cars(inputs: PlanInputs, battery_ids: Collection[str]) -> PlanInputs:
+    """The inputs of the other cars, and of the sites that these need."""
+    batteries = inputs.batteries[~inputs.batteries["battery_id"].isin(list(battery_ids))]
+    sessions = inputs.sessions[~inputs.sessions["battery_id"].isin(list(battery_ids))]
     return replace(
         inputs,
         batteries=batteries.reset_index(drop=True),

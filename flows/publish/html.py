@@ -52,7 +52,8 @@ def _allowed(environment: Environment, name: str) -> Mapping[str, str]:
 def _number(value: Any, digits: int = 2) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
-    return f"{float(value):,.{digits}f}"
+    text = f"{float(value):,.{digits}f}"
+    return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
 
 
 def _years(days: float | None) -> str:

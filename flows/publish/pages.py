@@ -10,6 +10,7 @@ from flows.mapping.standing import standing_of
 from flows.publish.battery_page import BatteryPages
 from flows.publish.fleet_page import fleet_page
 from flows.publish.html import environment_of, shell
+from flows.publish.owner_page import take_along
 from flows.publish.site import navigation
 from flows.publish.stored_plan import StoredPlan
 from flows.workspace import Workspace
@@ -32,8 +33,8 @@ def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> li
     """Write the pages of a plan under reports/DATE/; the index comes first.
 
     index.html and batteries/, one page a car under the name that `file_stem` gives it. The folder appears
-    whole, in place of the pages of an earlier plan for the same date, or not at all. Those of a plan that is
-    not in force replace none: they lie under reports/plans/ID/.
+    whole, in place of the pages of an earlier plan for the same date, or not at all; owners' pages of the
+    same plan are kept. Those of a plan that is not in force replace none: they lie under reports/plans/ID/.
     """
     folder = workspace.reports / (
         str(plan.header["market_date"]) if in_force else f"plans/{plan.header['plan_id']}"
@@ -64,4 +65,5 @@ def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> li
                 **common, navigation=navigation(up=f"{up}../"), **pages.of(battery_id, calibration_id)
             )
             files.append(write_whole(fresh / "batteries" / f"{file_stem(battery_id)}.html", text))
+        take_along(folder, fresh, str(plan.header["plan_id"]))
     return [folder / file.relative_to(fresh) for file in files]

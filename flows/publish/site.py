@@ -13,6 +13,7 @@ from typing import Any
 
 from flows.context import Context
 from flows.publish.html import environment_of, shell
+from flows.publish.money_page import money_page
 from flows.publish.start_page import start_page
 from warehouse.files import make_folder, write_whole
 
@@ -29,7 +30,10 @@ class SitePage:
     contents: Callable[[Context], Mapping[str, Any]]
 
 
-PAGES = (SitePage(name="index", title="Start", contents=start_page),)
+PAGES = (
+    SitePage(name="index", title="Start", contents=start_page),
+    SitePage(name="money", title="Money", contents=money_page),
+)
 
 
 def navigation(here: str = "", *, up: str = "") -> list[dict[str, Any]]:

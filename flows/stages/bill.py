@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Any
 
 import pandas as pd
 
 from flows.context import Context
-from flows.errors import FlowsError, NoAccountError, UsageError
-from flows.mapping.meter_points import MeterPoint, meter_counts, meter_points, spot_prices
+from flows.errors import NoAccountError, UsageError
+from flows.mapping.billed import billed
+from flows.mapping.meter_points import MeterPoint, meter_points
 from flows.stages.record import StageResult
-from optimize.errors import BillError, TermsError
-from optimize.market.bill import Bill, bill, month_slots
-from optimize.market.book import TariffBook
+from optimize.errors import TermsError
+from optimize.market.bill import month_slots
 
 
 def month_of(text: str) -> date:
@@ -42,25 +41,16 @@ def bills(
     if pd.Timestamp(context.as_of) <= slots[-1]:
         raise NoAccountError(f"{month:%Y-%m} is not over as of {context.as_of:%Y-%m-%d %H:%M} UTC")
     points = _chosen(meter_points(known, zone), site, battery)
-    spot = spot_prices(known, zone, slots)
-    lines: list[dict[str, Any]] = []
-    notes, failed = [], []
-    for point in points:
-        try:
-            series, note = meter_counts(known, point, slots)
-            lines += _lines(book, point, bill(book, slots, series, spot))
-            notes += [note] if note else []
-        except (FlowsError, BillError) as error:
-            failed.append(f"no bill of {point.kind} {point.name}: {error}")
-    if failed and not lines:
-        raise NoAccountError("; ".join(failed))
+    found = billed(known, zone, book, points, slots)
+    if found.failed and not found.lines:
+        raise NoAccountError("; ".join(found.failed))
     message = f"{month:%Y-%m} by {book.name} ({book.digest[:12]})"
     return StageResult(
         stage="bill",
-        status="degraded" if failed else "ok",
-        message="; ".join([message, *notes, *failed]),
-        exit_code=3 if failed else 0,
-        tables={"bill": context.workspace.money.rows(lines)},
+        status="degraded" if found.failed else "ok",
+        message="; ".join([message, *found.notes, *found.failed]),
+        exit_code=3 if found.failed else 0,
+        tables={"bill": context.workspace.money.rows(found.lines)},
         details={"month": f"{month:%Y-%m}", "book": book.name, "book_digest": book.digest},
     )
 
@@ -80,20 +70,3 @@ def _chosen(points: list[MeterPoint], site: str | None, battery: str | None) -> 
         names = ", ".join(f"{point.kind} {point.name}" for point in points[:10])
         raise UsageError(f"--{wanted[0]} {wanted[1]}: {why}", hint=f"There are: {names}.")
     return found
-
-
-def _lines(book: TariffBook, point: MeterPoint, paid: Bill) -> list[dict[str, Any]]:
-    head = {"point": f"{point.kind} {point.name}"}
-    rows = [
-        {
-            **head,
-            "part": line.part,
-            "line": line.name,
-            "quantity": None if line.quantity is None else float(line.quantity),
-            "unit": line.unit,
-            "amount_eur": float(line.eur),
-        }
-        for line in paid.lines
-    ]
-    total = {"part": "total", "line": f"total, {book.name}", "quantity": None, "unit": ""}
-    return [*rows, {**head, **total, "amount_eur": float(paid.total_eur)}]

@@ -41,7 +41,7 @@ def publish(
         # Somebody's plan may have taken its place meanwhile: then its pages are the ones that must stay.
         if not in_force or _ruling(workspace, chosen)["plan_id"] == chosen["plan_id"]:
             break
-    files += write_site(_as_it_stands(context))
+    files += write_site(as_it_stands(context))
     message = f"{len(files)} files for plan {chosen['plan_id']} of {chosen['market_date']}"
     if not in_force:
         message += f", apart from those of plan {ruling['plan_id']}, which is in force"
@@ -54,7 +54,7 @@ def publish(
     )
 
 
-def _as_it_stands(context: Context) -> Context:
+def as_it_stands(context: Context) -> Context:
     """The moment of the workspace's own pages: a replay of an earlier one takes nothing from them."""
     workspace = context.workspace
     newest = workspace.warehouse.newest(

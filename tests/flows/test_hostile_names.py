@@ -116,6 +116,7 @@ WRITERS = {
 }  # fmt: skip
 """Modules whose files have to be seen written here."""
 ELSEWHERE = {
+    "flows.publish.owner_page": "`report --owner`: tests/flows/test_owner_page.py, with every name",
     "flows.publish.bids": "products, times and figures alone: no text of a table",
     "flows.commands.dispatch": "`ocpp profiles`, which is opened here: its file is looked for by name",
     "flows.publish.csv_text": "makes the text of what `schedule` and `bids` write",

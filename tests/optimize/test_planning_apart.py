@@ -10,10 +10,10 @@ import pytest
 import optimize.apart
 import optimize.engines
 from optimize.account import account
-from optimize.apart import Part, join, take_apart
+from optimize.apart import Part, cars_with, join, take_apart
 from optimize.check import check_plan
 from optimize.engines import plan_in_time
-from optimize.errors import TimeLimitError
+from optimize.errors import ProblemError, TimeLimitError
 from optimize.fleet.arrays import arrays_of
 from optimize.fleet.at_once import plan_at_once
 from optimize.fleet.coupling import count_rows, couple
@@ -95,14 +95,22 @@ def test_what_links_cars_and_what_does_not(monkeypatch: pytest.MonkeyPatch) -> N
     ):
         problem = places(above, site("a", parent_id="top"), site("b", parent_id="top"), at=two)
         assert ids(take_apart(problem, "v2g")) == (together if linked else apart)
+        assert cars_with(problem, "A") == ({"A", "B"} if linked else {"A"})
     # A car that visits both links them; one at a place without any limit does not.
     both = places(site("a"), site("b"), at={"A": ["a", "b"], "B": ["b"], "C": ["a"]})
     assert ids(take_apart(both, "v2g")) == [{"A", "B", "C"}]
+    assert cars_with(both, "C") == {"A", "B", "C"}
     free = places(site("a"), site("b"), site("street", 1e3), at={"A": ["a", "street"], "B": ["b", "street"]})
     assert ids(take_apart(free, "v2g")) == apart
     # The sum of roots is what two objectives are about, and every root stands for itself.
     roots = places(site("top", 1e3), site("a", parent_id="top"), site("b", parent_id="top"), at=two)
     assert ids(take_apart(replace(roots, objective="peak_shaving"), "ordered")) == together
+    assert cars_with(replace(roots, objective="peak_shaving"), "A") == {"A", "B"}
+    # Of cars that meet nobody each is alone, though they are planned together.
+    nobody = places(site("street", 1e3), at={"A": ["street"], "B": ["street"]})
+    assert ids(take_apart(nobody, "v2g")) == together and cars_with(nobody, "B") == {"B"}
+    with pytest.raises(ProblemError, match="is not a car of this day"):
+        cars_with(nobody, "C")
 
 
 def test_a_car_registered_where_others_are_does_not_link(monkeypatch: pytest.MonkeyPatch) -> None:
