@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -11,10 +12,11 @@ from flows.plain import plain
 from flows.stages import StageResult
 
 
-def leave_artifacts(result: StageResult) -> None:
+def leave_artifacts(result: StageResult, reports: Path | None = None) -> None:
     """One table artifact a table of the result, and one page with its message and files.
 
     Keys are stable ("plan-modes", "calibrate-calibrations", …), so that the pages show their history.
+    reports: the workspace's folder of pages, to which links go over http.
     """
     for title, rows in result.tables.items():
         if rows:
@@ -24,7 +26,7 @@ def leave_artifacts(result: StageResult) -> None:
                 description=literal(result.message),
             )
     lines = [f"**{result.stage}: {result.status}** · {literal(result.message)}"]
-    lines += [f"- {file_link(file)}" for file in result.files]
+    lines += [f"- {file_link(file, reports)}" for file in result.files]
     create_markdown_artifact("\n".join(lines), key=result.stage, description=f"exit code {result.exit_code}")
 
 

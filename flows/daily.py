@@ -120,7 +120,7 @@ def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None 
     from flows.stages.calibrate import calibrate as stage
 
     context = _context(workspace, as_of, run_id)
-    return _stated(context.run_id, lambda: stage(context, each=_in_tasks))
+    return _stated(context, lambda: stage(context, each=_in_tasks))
 
 
 @flow(name="plan", flow_run_name=_run_name)
@@ -283,10 +283,10 @@ def _stage(
         return stage(context, *more)
 
     name = (stage.func if isinstance(stage, partial) else stage).__name__
-    return _stated(context.run_id, _task(work, name))
+    return _stated(context, _task(work, name))
 
 
-def _stated(run_id: str, work: Callable[[], StageResult]) -> Answer:
+def _stated(context: Context, work: Callable[[], StageResult]) -> Answer:
     """A stage's answer as that of its flow, kept for its day and shown in Prefect's pages.
 
     An error is its failed state: it is the day that tells of it, in a line, and no traceback of Prefect's.
@@ -297,9 +297,9 @@ def _stated(run_id: str, work: Callable[[], StageResult]) -> Answer:
         return State(
             type=StateType.FAILED, message=without_secrets(f"{type(error).__name__}: {error}"), data=error
         )
-    _answers[run_id, result.stage] = result
+    _answers[context.run_id, result.stage] = result
     try:
-        leave_artifacts(result)
+        leave_artifacts(result, context.workspace.reports)
     except Exception as error:  # the stage has done its work, whether or not it is shown
         why = without_secrets(f"{type(error).__name__}: {error}")
         _log.warning("%s is not shown in Prefect's pages: %s", result.stage, why)

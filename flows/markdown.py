@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from warehouse.errors import printable
 
@@ -16,6 +17,12 @@ def literal(text: str) -> str:
     return _MARKS.sub(lambda mark: _ENTITIES.get(mark[0], f"\\{mark[0]}"), printable(text))
 
 
-def file_link(file: str) -> str:
-    """A link to a file that shows its path."""
-    return f"[{literal(file)}]({Path(file).absolute().as_uri()})"
+def file_link(file: str, reports: Path | None = None) -> str:
+    """A link to a file that shows its path; to one in `reports` over http, as `v2g serve` shows it.
+
+    A browser follows no link from a page of a server to a file.
+    """
+    path = Path(file).absolute()
+    if reports is not None and path.is_relative_to(reports):
+        return f"[{literal(file)}](/reports/{quote(path.relative_to(reports).as_posix())})"
+    return f"[{literal(file)}]({path.as_uri()})"

@@ -19,6 +19,7 @@ from flows.due import upcoming
 from flows.errors import ServerError
 from flows.lifeline import ending_soon_after
 from flows.server.held import end_holder, hold, let_go
+from flows.server.pages import PREFIX
 from flows.server.password import keep
 from flows.server.process import Address, prefect_server
 from flows.workspace import Workspace
@@ -59,6 +60,7 @@ async def _serve_deployments(workspace: Workspace, address: Address, out: Consol
     coming = upcoming(workspace.settings.schedule, workspace.zone, now())
     out.print(
         f"Prefect's pages: {address.url} · password {_stated(address, workspace)} · Ctrl-C ends",
+        f"Reports: {address.url}{PREFIX}/ · the same name and password",
         *(f"  {name:<10}{when.astimezone(timezone):%Y-%m-%d %H:%M %Z}" for name, when in coming.items()),
         sep="\n",
         soft_wrap=True,

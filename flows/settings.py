@@ -142,11 +142,13 @@ class RetentionSettings(Section):
     `samples_days`: telemetry samples measured in so many days are kept, and the voltages that twins were
     fitted to; of older ones their quarter-hours; at least 31, as a calibration reads a month.
     `raw_days`: raw telemetry received in so many days is kept as it arrived.
+    `reports_days`: pages of the market days of so many days are kept; `v2g report` makes older ones anew.
     `backups`: so many backups of `v2g serve` are stored in backups/, the newest; 0 makes none.
     """
 
     samples_days: int | None = Field(default=None, ge=31, le=36500)
     raw_days: int | None = Field(default=None, ge=1, le=36500)
+    reports_days: int | None = Field(default=None, ge=1, le=36500)
     backups: int = Field(default=7, ge=0, le=1000)
 
 

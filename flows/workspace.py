@@ -5,7 +5,7 @@ warehouse.duckdb  every table
 inbox/            files dropped for the scheduled ingest; inbox/done and inbox/refused afterwards
 mappings/         how foreign files are read: NAME.toml for a file KIND__NAME__anything in the inbox
 responses/        what providers of prices answered, byte for byte
-reports/          pages to open: DATE/index.html, DATE/batteries/
+reports/          pages to open: index.html first, DATE/index.html, DATE/batteries/
 exports/          files for machines; twins/ those of single batteries
 ledger.key        signs the log of settlements; `v2g ledger key` makes it
 owners.toml       whose cars are whose; pseudonyms.key the keys of `v2g privacy export`

@@ -7,7 +7,7 @@ planning  calibrate, plan, run, report, status
 backtest  backtest
 money     bill, settle
 ledger    key, show, export, verify
-service   demo, serve
+service   demo, serve, open, warmup
 warehouse trace, snapshot, backup, restore, retention, export, migrate
 Engines are imported inside the commands: `v2g --help` pays for none of them.
 """

@@ -1,4 +1,4 @@
-"""Commands that start something: demo, serve, warmup."""
+"""Commands that start something: demo, serve, open, warmup."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     app.command(rich_help_panel="Start here")(demo)
     app.command(rich_help_panel="Service")(serve)
+    app.command("open", rich_help_panel="Service")(open_pages)
     app.command(rich_help_panel="Service")(warmup)
 
 
@@ -67,6 +68,42 @@ def serve(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     start(call.open(prefect=True), port)
+
+
+def open_pages(
+    ctx: typer.Context,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the pages; 0 is any free one.")] = 0,
+    browse: Annotated[bool, typer.Option("--browser/--no-browser", help="Open them in the browser.")] = True,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write the workspace's own pages anew and show all reports on 127.0.0.1 until Ctrl-C.
+
+    The link on stdout lets in whoever has it, for as long as this runs. The files in reports/ can be opened
+    without it, too.
+
+    Example: v2g open --workspace depot
+    """
+    from flows.console import working
+    from flows.publish.site import write_site
+    from flows.server.opening import show
+    from flows.stages import Context
+    from warehouse.errors import LockedError
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    with working("writing pages"):
+        try:
+            write_site(Context.of(opened, call.as_of))
+        except LockedError as error:  # a run writes them when it ends
+            typer.echo(f"Shown as they were: {error}.", err=True)
+    show(
+        opened,
+        port,
+        browse=browse,
+        tell=lambda link: call.answer({"link": link}, lambda out: out.print(link, soft_wrap=True)),
+    )
 
 
 def warmup(

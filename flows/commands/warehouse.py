@@ -163,19 +163,25 @@ def retention(
         int | None,
         typer.Option(min=1, help="Keep raw rows received in this many days.", show_default="v2g.toml"),
     ] = None,
+    reports_days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Keep the pages of days over since this many.", show_default="v2g.toml"),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Let old telemetry go: samples (their quarter-hours stay) and raw rows (their files stay known).
+    """Let old telemetry go (quarter-hours stay, and files stay known), and pages of old days.
 
     With the samples go the voltages of then that twins were fitted to, which pages of old plans show. Nothing
-    else ever deletes telemetry. Without days here or under retention in v2g.toml all is kept.
+    else ever deletes telemetry. Pages are made anew by `v2g report`. Without days here or under retention in
+    v2g.toml all is kept.
 
     Example: v2g retention --dry-run --samples-days 365
     """
     from flows.console import show_tables
-    from flows.stages.maintain import let_go
+    from flows.stages import Context
+    from flows.stages.maintain import let_go, let_pages_go
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
@@ -186,8 +192,10 @@ def retention(
     rows: list[dict[str, Any]] = [
         {"table": one.table, "before": one.before and str(one.before), "rows": one.rows} for one in pruned
     ]
+    pages = let_pages_go(Context.of(opened, call.as_of), reports_days or policy.reports_days, dry_run=dry_run)
     title = "would be deleted" if dry_run else "deleted"
-    call.answer({"dry_run": dry_run, "deleted": rows}, lambda out: show_tables(out, {title: rows}))
+    shown = {title: rows, f"pages {title}": [{"folder": name} for name in pages]}
+    call.answer({"dry_run": dry_run, "deleted": rows, "pages": pages}, lambda out: show_tables(out, shown))
 
 
 def export(

@@ -2,11 +2,14 @@
 
 stored_plan   what the warehouse holds of a plan, prices the prices that it was made with
 schedule      the schedule as a file: it is there before the first page is drawn
-pages         the pages, battery_page what stands on a car's, twin_section on its engineer's part
+site          the pages of a workspace: start_page what stands on the first of them
+pages         the pages of a plan: fleet_page what stands on the first, battery_page on a car's, twin_section
+              on its engineer's part
 drawing       a chart as inline SVG; day_charts, twin_charts: those of a day and of a twin
 templates     the pages' HTML and style; everything that comes from data is escaped
 
-Pages hold no script and load nothing: they open offline, from a mail or a share.
+Pages load nothing and hold no script but one, which sorts and searches their tables: they open offline, from
+a mail or a share, and are whole without it.
 """
 
 from pathlib import Path

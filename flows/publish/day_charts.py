@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from flows.money import EURO, Money
 from flows.publish.drawing import Axis, Line, Mark, Panel, Rule, Tick, figure
 from optimize.types import MODES
 
@@ -52,9 +53,16 @@ class DayAxis:
 
 
 def price_and_power(
-    axis: DayAxis, prices: pd.DataFrame, titles: Mapping[str, str], sites: pd.DataFrame
+    axis: DayAxis,
+    prices: pd.DataFrame,
+    titles: Mapping[str, str],
+    sites: pd.DataFrame,
+    money: Money = EURO,
 ) -> Markup:
-    """Prices by series (see `flows.publish.prices`) over each site's grid power by mode."""
+    """Prices by series (see `flows.publish.prices`) over each site's power and what its limits are worth.
+
+    sites: rows of out_plan_site_slot. money: that worth is shown in.
+    """
     x, panels = axis.x(), []
     for name, title in titles.items():
         own = prices[prices["series"] == name]
@@ -66,6 +74,11 @@ def price_and_power(
         marks: list[Mark] = [Rule("limit", float(limit)) for limit in limits]
         marks += [_steps(axis, own, "power_kw", mode) for mode, own in _by_mode(rows)]
         panels.append(Panel(title=f"{site}: grid power, kW", x=x, marks=marks))
+        if (rows["shadow_price_eur_per_kwh"].abs() > 0).any():
+            worth = rows.assign(worth=100 * rows["shadow_price_eur_per_kwh"] / money.euros)
+            lines = [_steps(axis, own, "worth", mode) for mode, own in _by_mode(worth.dropna(subset="worth"))]
+            title = f"{site}: worth of one kWh more room (below 0: to feed back), {money.cent}/kWh"
+            panels.append(Panel(title=title, x=x, marks=[Rule("zero", 0.0), *lines]))
     return figure(panels, _legend(sites["mode"]))
 
 

@@ -1,4 +1,4 @@
-"""What all pages share: templates with escaping, how figures are written, and the one style."""
+"""What all pages share: templates with escaping, how figures are written, one style and one script."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.filenames import file_stem
 from flows.money import Money
+from flows.workspace import Workspace
 
 
 def environment_of(money: Money) -> Environment:
@@ -29,11 +30,23 @@ def environment_of(money: Money) -> Environment:
     return environment
 
 
-def style_of(environment: Environment) -> Mapping[str, str]:
-    """The style of all pages, and its hash, by which alone a page lets it in."""
-    css = environment.get_template("style.css").render()
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return {"css": css, "hash": f"sha256-{digest}"}
+def shell(workspace: Workspace, environment: Environment) -> Mapping[str, Any]:
+    """What `base.html` is filled with on every page; no other style or script is let in than those here."""
+    return {
+        "notice": workspace.settings.fleet.notice,
+        "money": workspace.money,
+        "style": _allowed(environment, "style.css"),
+        "script": _allowed(environment, "site.js"),
+        "navigation": (),
+        "warnings": (),
+    }
+
+
+def _allowed(environment: Environment, name: str) -> Mapping[str, str]:
+    """A file that stands in every page, and the hash by which a page lets it in."""
+    text = environment.get_template(name).render()
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"text": text, "hash": f"sha256-{digest}"}
 
 
 def _number(value: Any, digits: int = 2) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flows.publish.html import environment_of, style_of
+from flows.publish.html import environment_of, shell
 from flows.workspace import Workspace
 
 LINES = {
@@ -23,11 +23,7 @@ def statement_page(workspace: Workspace, statement: Mapping[str, Any]) -> str:
     """The page of a statement (`flows.stages.statement`)."""
     environment = environment_of(workspace.money)
     return environment.get_template("statement.html").render(
-        notice=workspace.settings.fleet.notice,
-        degraded="",
-        in_force=True,
-        warnings=[f"{day}: {why}" for day, why in statement["not_settled"].items()],
-        style=style_of(environment),
-        lines=LINES,
-        **statement,
+        **dict(shell(workspace, environment))
+        | {"warnings": [f"{day}: {why}" for day, why in statement["not_settled"].items()], "lines": LINES}
+        | dict(statement)
     )

@@ -1,7 +1,7 @@
 """What runs in the server's process: Prefect's app behind the guard, on a socket that the parent has opened.
 
-python -P -m flows.server.app --parent PID --socket FD [--lock FILE]; settings and password by environment.
-Without --lock it is the temporary server of one run: no pages, no scheduler.
+python -P -m flows.server.app --parent PID --socket FD [--lock FILE --reports FOLDER]; settings and password
+by environment. Without --lock it is the temporary server of one run: no pages, no scheduler.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def main() -> None:
     words.add_argument("--parent", type=int, required=True)
     words.add_argument("--socket", type=int, required=True)
     words.add_argument("--lock", type=Path)
+    words.add_argument("--reports", type=Path)
     asked = words.parse_args()
     end_with(asked.parent)
     os.umask(0o077)  # the database holds what runs have logged
@@ -33,13 +34,17 @@ def main() -> None:
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
 
-    from flows.server.guard import Guard
+    from flows.server.guard import App, Guard
+    from flows.server.pages import Pages
 
     password = get_current_settings().server.api.auth_string
     if password is None or password.get_secret_value() != os.environ["PREFECT_SERVER_API_AUTH_STRING"]:
         raise SystemExit("a setting of Prefect's in this folder or profile hides the password of this server")
     listening = socket.socket(fileno=asked.socket)
-    app = Guard(create_app(ephemeral=asked.lock is None, final=True), listening.getsockname()[1])
+    app: App = create_app(ephemeral=asked.lock is None, final=True)
+    if asked.reports is not None:
+        app = Pages(asked.reports, os.environ["PREFECT_SERVER_API_AUTH_STRING"], app)
+    app = Guard(app, listening.getsockname()[1])
     config = uvicorn.Config(
         app,
         log_level="error" if asked.lock is None else "info",

@@ -55,13 +55,13 @@ def prefect_server(workspace: Workspace, port: int = 0, *, lock: Path | None = N
     """
     workspace.make_prefect_home()
     log = workspace.prefect_home / ("server.log" if lock else "run-server.log")
-    with _listening(port) as listening:
+    with listening_on(port) as listening:
         url = f"http://{HOST}:{listening.getsockname()[1]}"
         address = Address(url=url, password=new_password())
         command = [
             *(sys.executable, "-P", "-m", "flows.server.app"),
             *("--parent", str(os.getpid()), "--socket", str(listening.fileno())),
-            *(("--lock", str(lock)) if lock else ()),
+            *(("--lock", str(lock), "--reports", str(workspace.reports)) if lock else ()),
         ]
         with _own_file(log) as output:
             # A session of its own: Ctrl-C reaches this process alone, which then ends the server in order.
@@ -101,7 +101,8 @@ def _environment(workspace: Workspace, address: Address) -> dict[str, str]:
 
 
 @contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
+def listening_on(port: int) -> Iterator[socket.socket]:
+    """A socket of this machine alone; raises UsageError for a port that cannot be had."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         # Connections of an earlier server may still be dying down.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

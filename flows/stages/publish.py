@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ from flows.errors import NoPlanError
 from flows.mapping.in_force import IN_FORCE_BY, Plan, plan_in_force, plans_in_force
 from flows.plain import record
 from flows.publish import publish_run
+from flows.publish.site import write_site
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
 from warehouse.rows import Scalar
@@ -27,7 +29,7 @@ def publish(
 
     "In force" is by what was known at `as_of`; where nothing was planned by then, by what is known now. Only
     what is in force now is published as the day's pages and schedule: those of any other plan are written
-    apart. Raises NoPlanError when there is none.
+    apart. The workspace's own pages follow. Raises NoPlanError when there is none.
     """
     workspace = context.workspace
     while True:
@@ -39,6 +41,7 @@ def publish(
         # Somebody's plan may have taken its place meanwhile: then its pages are the ones that must stay.
         if not in_force or _ruling(workspace, chosen)["plan_id"] == chosen["plan_id"]:
             break
+    files += write_site(_as_it_stands(context))
     message = f"{len(files)} files for plan {chosen['plan_id']} of {chosen['market_date']}"
     if not in_force:
         message += f", apart from those of plan {ruling['plan_id']}, which is in force"
@@ -49,6 +52,15 @@ def publish(
         files=tuple(str(file) for file in files),
         details={"plan_id": chosen["plan_id"], "in_force_plan_id": ruling["plan_id"]},
     )
+
+
+def _as_it_stands(context: Context) -> Context:
+    """The moment of the workspace's own pages: a replay of an earlier one takes nothing from them."""
+    workspace = context.workspace
+    newest = workspace.warehouse.newest(
+        "out_plan", by=["zone"], where={"zone": workspace.zone}, columns=["as_of_utc"]
+    )["as_of_utc"].max()
+    return replace(context, as_of=max(context.as_of, newest.to_pydatetime()))
 
 
 def _chosen(context: Context, day: date | None, plan_id: str | None) -> Plan:

@@ -89,11 +89,12 @@ DOORS: dict[str, list[list[object]] | str] = {
     "simulate chargers": "knows no table, but the plan's file: tests/flows/test_gateway.py",
     "withdraw": [["withdraw", "sessions", "--key", "session_id=s1", "--reason", NAMES[0]]],
     "quarantine release": [["quarantine", "release", "telemetry", "--reason", NAMES[0]]],
+    "open": "writes the pages that `report` does and serves the files: tests/flows/test_open.py",
     "snapshot": "copies the file as it is",
     "backup": "copies the file as it is",
     "restore": "copies the file as it is",
     "migrate": "changes layout and modes alone",
-    "retention": [["retention", "--telemetry-days", "36500"]],
+    "retention": [["retention", "--samples-days", "36500"]],
     "calibrate": [["calibrate"]],
     "run": "the stages of this table, one after the other; under Prefect: tests/flows/test_artifacts.py",
     "serve": "the stages of this table",
@@ -111,7 +112,7 @@ DOORS: dict[str, list[list[object]] | str] = {
 
 WRITERS = {
     "flows.publish.pages", "flows.publish.schedule", "flows.dispatch.planned", "flows.twins",
-    "flows.passport", "flows.stages.statement", "warehouse.ledger.folder",
+    "flows.passport", "flows.stages.statement", "flows.publish.site", "warehouse.ledger.folder",
 }  # fmt: skip
 """Modules whose files have to be seen written here."""
 ELSEWHERE = {
@@ -120,6 +121,7 @@ ELSEWHERE = {
     "flows.publish.csv_text": "makes the text of what `schedule` and `bids` write",
     "flows.console": "answers: all that a command prints is looked at here",
     "flows.server.password": "knows no table",
+    "flows.server.opening": "a link of its own: tests/flows/test_open.py",
     "flows.lineage": "names of tables and stages, no text of a row: tests/flows/test_lineage.py",
     "flows.commands.own": "a template of the contracts",
     "flows.status_stored": "`status --json`, which is looked at here",

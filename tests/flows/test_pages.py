@@ -203,18 +203,27 @@ def test_a_day_of_any_length_is_drawn_from_end_to_end(day: date, hours: int) -> 
     count = len(slots)
     rows = pd.DataFrame({"interval_start_utc": slots})
     sites = rows.assign(
-        site_id="a:b[c]", mode="ordered", power_kw=np.arange(count), import_limit_kw=99.0, export_limit_kw=9.0
+        site_id="a:b[c]",
+        mode="ordered",
+        power_kw=np.arange(count),
+        import_limit_kw=99.0,
+        export_limit_kw=9.0,
+        shadow_price_eur_per_kwh=np.where(np.arange(count) < 4, 0.05, 0.0),
     )
     prices = rows.assign(series="sold", price_ct_per_kwh=np.arange(count))
     chart = price_and_power(axis, prices, {"sold": "Sold at the plug, ct/kWh"}, sites)
-    for about in ("Sold at the plug", "a:b[c]: grid power"):
+    for about in (
+        "Sold at the plug",
+        "a:b[c]: grid power",
+        "a:b[c]: worth of one kWh more room",
+    ):
         (line,) = lines(chart, about)
         assert (line[0, 0], line[-1, 0]) == (0, WIDTH)
         steps = np.unique(line[:, 0])
         assert np.allclose(np.diff(steps), WIDTH / (4 * hours), atol=0.11)
     clocks = [word for word in words(chart) if re.fullmatch(r"\d\d:\d\d", word)]
     shown = [clock for clock in clocks if clock in ("00:00", "02:00", "24:00")]
-    assert shown == 2 * ["00:00", *["02:00"] * (hours - 23), "24:00"]
+    assert shown == 3 * ["00:00", *["02:00"] * (hours - 23), "24:00"]
 
 
 def test_charge_is_drawn_from_plug_in_to_plug_out_and_not_in_between() -> None:

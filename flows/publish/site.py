@@ -1,0 +1,54 @@
+"""The pages of a workspace: the front door and what belongs to no single plan.
+
+reports/index.html begins, each other page lies next to it. They are written anew with every plan that is
+published, by `v2g report` and by `v2g open`, each in one step; a plan's pages lie in a folder of its day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.context import Context
+from flows.publish.html import environment_of, shell
+from flows.publish.start_page import start_page
+from warehouse.files import make_folder, write_whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitePage:
+    """A page of the workspace: reports/NAME.html from templates/NAME.html.
+
+    title: in the navigation. contents: what the template is filled with, as known at a context's moment.
+    """
+
+    name: str
+    title: str
+    contents: Callable[[Context], Mapping[str, Any]]
+
+
+PAGES = (SitePage(name="index", title="Start", contents=start_page),)
+
+
+def navigation(here: str = "", *, up: str = "") -> list[dict[str, Any]]:
+    """Links to the pages of the workspace: from one that is called so, or from `up` ("../" …) below them."""
+    return [
+        {"title": page.title, "href": f"{up}{page.name}.html", "here": page.name == here} for page in PAGES
+    ]
+
+
+def write_site(context: Context) -> list[Path]:
+    """Write the pages of a workspace under reports/, the front door last; returns it first."""
+    workspace = context.workspace
+    environment = environment_of(workspace.money)
+    make_folder(workspace.reports)
+    files: list[Path] = []
+    for page in reversed(PAGES):
+        text = environment.get_template(f"{page.name}.html").render(
+            **dict(shell(workspace, environment)) | {"navigation": navigation(page.name)},
+            **page.contents(context),
+        )
+        files.append(write_whole(workspace.reports / f"{page.name}.html", text))
+    return files[::-1]

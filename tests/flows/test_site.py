@@ -1,0 +1,126 @@
+"""The start page: its figures are the database's, its links lead to files, a replay takes nothing from it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from flows.publish import publish_run
+from flows.publish.site import write_site
+from flows.stages import Context
+from flows.stages.maintain import let_pages_go
+from flows.stages.plan import plan
+from flows.stages.publish import publish
+from flows.stages.realise import realise
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, DAY, WEEK, ZONE
+
+LATER = AS_OF + timedelta(days=3)
+
+
+@pytest.fixture(scope="module")
+def around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A depot with a day that was planned, published and is over; the week after rests on other prices."""
+    folder = tmp_path_factory.mktemp("site")
+    workspace = Workspace.open(Path(shutil.copytree(calibrated_depot, folder / "depot")))
+    plan(Context.of(workspace, AS_OF), DAY)
+    publish(Context.of(workspace, AS_OF), DAY)
+    realise(Context.of(workspace, LATER), [DAY])
+    plan(Context.of(workspace, LATER), DAY + WEEK)
+    publish(Context.of(workspace, LATER), DAY + WEEK)
+    return folder
+
+
+@pytest.fixture
+def own(around: Path, tmp_path: Path) -> Workspace:
+    return Workspace.open(Path(shutil.copytree(around / "depot", tmp_path / "depot")))
+
+
+def start(workspace: Workspace) -> str:
+    return (workspace.reports / "index.html").read_text(encoding="utf-8")
+
+
+def rows(page: str, caption: str) -> list[list[str]]:
+    """The cells of a table, as text."""
+    (table,) = (one for one in re.findall(r"<table.*?</table>", page, re.S) if f"<caption>{caption}" in one)
+    body = table.partition("<tbody>")[2]
+    return [
+        [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row, re.S)]
+        for row in re.findall(r"<tr>.*?</tr>", body, re.S)
+    ]
+
+
+def test_every_day_stands_with_what_the_warehouse_holds(own: Workspace) -> None:
+    page = start(own)
+    later, first = rows(page, "What was planned and what came of it")
+    assert first[:4] == [str(DAY), "published", "v2g", "2"]
+    (account,) = own.warehouse.read("out_realised", where={"zone": ZONE}).to_dict("records")
+    for place, way in ((4, "_promised_eur"), (5, "_eur")):
+        assert first[place] == f"{account[f'followed{way}'] - account[f'uncontrolled{way}']:,.2f}"
+    assert first[6] == f"{account['followed_missed']} of {account['followed_departures']}"
+    assert later[:3] == [str(DAY + WEEK), "substituted", "ordered"] and later[4:7] == ["–", "–", "–"]
+    assert f"{DAY + WEEK} is planned on prices that stand in for missing ones" in page
+    cells = re.findall(r'<td class="(whole|degraded|none)">.*?(\d\d \w{3})<', page)
+    assert [state for state, day in cells if day == f"{DAY:%d %b}"] == ["whole"]
+    assert [state for state, day in cells if day == f"{DAY + WEEK:%d %b}"] == ["degraded"]
+    assert len(cells) == 8, "a day without a plan stands in the calendar, too"
+
+
+def test_every_battery_stands_with_its_newest_calibration(own: Workspace) -> None:
+    found = own.warehouse.newest(
+        "out_calibration", by=["battery_id"], columns=["battery_id", "quality", "soh"]
+    )
+    wanted = [[row.battery_id, row.quality, f"{row.soh:.3f}"] for row in found.itertuples()]
+    assert sorted(row[:3] for row in rows(start(own), "Calibrated batteries")) == sorted(wanted)
+
+
+def test_every_link_leads_to_a_file(own: Workspace) -> None:
+    pages = list(own.reports.rglob("*.html"))
+    assert len(pages) >= 7
+    for page in pages:
+        for link in re.findall(r'href="([^"#]*)"', page.read_text(encoding="utf-8")):
+            assert (page.parent / link).resolve().is_file(), (page, link)
+
+
+def test_a_day_whose_pages_are_gone_is_no_link(own: Workspace) -> None:
+    shutil.rmtree(own.reports / str(DAY))
+    write_site(Context.of(own, LATER))
+    page = start(own)
+    assert f'href="{DAY}/' not in page and f'href="{DAY + WEEK}/' in page
+
+
+def test_a_plan_published_again_as_of_earlier_leaves_the_start_as_it_stands(own: Workspace) -> None:
+    before = start(own)
+    publish(Context.of(own, AS_OF), DAY)
+    assert start(own) == before
+
+
+def test_pages_of_old_days_go_where_it_is_asked_for_and_no_others(own: Workspace) -> None:
+    elsewhere = own.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    (own.reports / "2020-01-01").symlink_to(elsewhere)
+    (own.reports / "plans" / "of-my-own").mkdir(parents=True)
+    (own.reports / "my notes").mkdir()
+    first = own.warehouse.read("out_plan", where={"market_date": DAY})["plan_id"].iloc[0]
+    publish_run(own, first, in_force=False)
+    late = Context.of(own, AS_OF + timedelta(days=5))
+    there = sorted(path.name for path in own.reports.iterdir())
+    assert let_pages_go(late, None) == []
+    assert let_pages_go(late, 2, dry_run=True) == [str(DAY), f"plans/{first}"]
+    assert sorted(path.name for path in own.reports.iterdir()) == there
+    assert let_pages_go(late, 2) == [str(DAY), f"plans/{first}"]
+    assert sorted(path.name for path in own.reports.iterdir()) == [name for name in there if name != str(DAY)]
+    assert [path.name for path in (own.reports / "plans").iterdir()] == ["of-my-own"] and elsewhere.is_dir()
+    publish(late, DAY)
+    assert (own.reports / str(DAY) / "index.html").is_file(), "they are made anew"
+
+
+def test_an_empty_workspace_has_a_start_page(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "new", zone=ZONE)
+    workspace.enter()
+    (page,) = write_site(Context.of(workspace, AS_OF))
+    assert "v2g run" in page.read_text(encoding="utf-8")
