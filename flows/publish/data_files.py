@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,21 +25,32 @@ _LOTS = ("rows", "promoted", "held", "waiting", "withdrawn")
 
 
 def files_section(known: Known, timezone: str) -> Mapping[str, Any]:
-    """since: local day from which files are told; by_day, losing: files by day and source, and those of
-    which rows are quarantined; checks: rules as they were last looked at; samples: what they hold back.
+    """since: local day from which files are told, in all: their number and the lot of their rows; by_day,
+    losing: files by day and source, and those of which rows are quarantined; failed, passed: rules as they
+    were last looked at; samples: what they hold back.
     """
     files = known.arrivals(LATELY)
     if files.empty:
         nothing = first_of([], 0)
-        return {"since": None, "by_day": nothing, "losing": nothing, "checks": [], "samples": []}
+        return {
+            "since": None,
+            "by_day": nothing,
+            "losing": nothing,
+            "failed": [],
+            "passed": [],
+            "samples": [],
+        }
     local = files["received_utc"].dt.tz_convert(timezone)
     begins = local.min().normalize()
     files = files.assign(day=local.dt.strftime("%Y-%m-%d"), received=local.dt.strftime("%Y-%m-%d %H:%M"))
+    checks = _checks(known, begins.to_pydatetime(), timezone)
     return {
         "since": f"{begins:%Y-%m-%d}",
+        "in_all": {"files": len(files), **{name: int(files[name].sum()) for name in _LOTS}},
         "by_day": _by_day(files),
         "losing": first_of(records(files[files["held"] > 0].drop(columns=["received_utc"])), MOST_FILES),
-        "checks": _checks(known, begins.to_pydatetime(), timezone),
+        "failed": [row for row in checks if not row["passed"]],
+        "passed": [row for row in checks if row["passed"]],
         "samples": _samples(known, begins.to_pydatetime()),
     }
 
@@ -52,26 +64,28 @@ def _by_day(files: pd.DataFrame) -> Cut:
 
 
 def _checks(known: Known, since: datetime, timezone: str) -> list[Row]:
-    """A line a dataset and rule as it was last looked at, those that failed first."""
+    """A line a dataset and rule as it was last looked at."""
     rows = known.newest("out_check", by=["dataset", "rule"], within={"as_of_utc": (since, None)})
-    own = [_check(part, timezone) for _, part in rows.groupby(["dataset", "rule"], sort=True)]
-    return sorted(own, key=lambda row: (row["passed"], row["dataset"], row["rule"]))
+    told = defaultdict[tuple[str, str], dict[str, None]](dict)
+    for row in records(findings(rows)):
+        told[row["dataset"], row["rule"]][row["message"]] = None
+    own = defaultdict[tuple[str, str], list[Row]](list)
+    for row in records(rows):
+        own[row["dataset"], row["rule"]].append(row)
+    return [_check(own[rule], list(told[rule]), timezone) for rule in sorted(own)]
 
 
-def _check(rows: pd.DataFrame, timezone: str) -> Row:
+def _check(rows: Sequence[Row], messages: Sequence[str], timezone: str) -> Row:
     """What a rule found: in all where that is told, else added up over market days or other scopes."""
-    whole = rows[rows["scope"] == EVERYTHING]
-    told = whole if len(whole) else rows
-    failed = rows[~rows["passed"].astype(bool) & (rows["scope"] != EVERYTHING)]
-    first = told.iloc[0]
+    whole = [row for row in rows if row["scope"] == EVERYTHING] or rows
+    failed = [str(row["scope"]) for row in rows if not row["passed"] and row["scope"] != EVERYTHING]
     return {
-        **{name: str(first[name]) for name in ("dataset", "rule", "severity")},
-        "passed": bool(told["passed"].all()),
-        "rows_checked": int(told["rows_checked"].sum()),
-        "rows_failed": int(told["rows_failed"].sum()),
-        "where": examples([str(one) for one in failed["scope"]]),
-        "message": "; ".join(dict.fromkeys(findings(rows)["message"].astype(str))),
-        "looked": local_text(first["as_of_utc"], timezone),
+        **{name: whole[0][name] for name in ("dataset", "rule", "severity")},
+        "passed": all(row["passed"] for row in whole),
+        **{name: sum(row[name] for row in whole) for name in ("rows_checked", "rows_failed")},
+        "where": examples(failed),
+        "message": "; ".join(messages),
+        "looked": local_text(whole[0]["as_of_utc"], timezone),
     }
 
 

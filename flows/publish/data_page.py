@@ -44,12 +44,13 @@ def contents(context: Context) -> Mapping[str, Any]:
 
 
 def _days(context: Context, timezone: str) -> list[Row]:
-    """A line a market day and thing that is wanted of it, the newest day first."""
-    rows = [
-        row | {name: local_text(row[f"{name}_utc"], timezone) for name in ("came", "deadline")}
-        for row in day_rows(context.workspace, context.as_of, DAYS)
-    ]
-    return sorted(rows, key=lambda row: str(row["market_date"]), reverse=True)
+    """A line a market day, the newest first: thing that is wanted of it → how it stands."""
+    days: dict[str, Row] = {}
+    for row in day_rows(context.workspace, context.as_of, DAYS):
+        times = {name: local_text(row[f"{name}_utc"], timezone) for name in ("came", "deadline")}
+        line = days.setdefault(str(row["market_date"]), {"market_date": row["market_date"]})
+        line[str(row["source"])] = {"state": row["state"], "by": row["by"], **times}
+    return [days[day] for day in sorted(days, reverse=True)]
 
 
 def _dataset(known: Known, dataset: str, timezone: str) -> Row:

@@ -22,7 +22,7 @@ _DRAWN, _LOW = 6, 90
 
 def runs_section(workspace: Workspace, timezone: str) -> Mapping[str, Any]:
     """runs, runs_since: how many stages are looked at, and the day of the first; stages: a line each;
-    duration_chart; faults: those that did not end well, the newest first.
+    duration_chart; faults: those that did not end well, alike ones once with their number, the newest first.
     """
     runs = workspace.warehouse.read("out_run", last=("finished_utc", MOST_RUNS))
     runs = runs.sort_values("finished_utc", kind="stable")
@@ -32,12 +32,16 @@ def runs_section(workspace: Workspace, timezone: str) -> Mapping[str, Any]:
         took=took, day=local.dt.strftime("%Y-%m-%d"), ended=local.dt.strftime("%Y-%m-%d %H:%M")
     )
     faults = runs.loc[runs["status"] != "ok", ["ended", "stage", "market_date", "status", "message"]]
+    alike = faults.groupby(["stage", "status", "message"], sort=False)
+    last = faults.assign(times=alike["ended"].transform("size")).drop_duplicates(
+        ["stage", "status", "message"], keep="last"
+    )
     return {
         "runs": len(runs),
         "runs_since": runs["day"].iloc[0] if len(runs) else None,
         "stages": [_stage(str(stage), own) for stage, own in runs.groupby("stage", sort=True)],
         "duration_chart": _chart(runs) if len(runs) else "",
-        "faults": first_of(records(faults.iloc[::-1]), MOST_FAULTS),
+        "faults": first_of(records(last.iloc[::-1]), MOST_FAULTS),
     }
 
 

@@ -18,7 +18,7 @@ from flows.money import Money
 from flows.plain import records
 from flows.publish.cut import Row, first_of
 from flows.publish.day_charts import DayAxis
-from flows.publish.drawing import Bars, Dots, Line, Mark, Panel, Rule, figure, numbers
+from flows.publish.drawing import Axis, Bars, Dots, Line, Mark, Panel, Rule, Tick, figure, numbers
 from flows.publish.local_time import local_text
 from warehouse.at_once import at_once
 from warehouse.known import Known
@@ -75,14 +75,14 @@ def _issued(known: Known, zone: str, timezone: str, money: Money) -> Row | None:
 def _price_chart(known: Known, zone: str, axis: DayAxis, rows: pd.DataFrame, money: Money) -> Markup:
     """Low, middle and high of the price, and what has come of it, hundredths of the money a kWh."""
     wide = rows.pivot_table(index="interval_start_utc", columns="quantile", values="value")
-    hours = axis.since(pd.Series(axis.slots))
+    hours = np.append(axis.since(pd.Series(axis.slots)), axis.hours)
     published = known.read(
         "core_price", where={"zone": zone}, start=axis.slots[0] - 4 * QUARTER, end=axis.slots[-1] + QUARTER
     )
     came = spread(published, axis.slots)
 
     def drawn(series: str, values: np.ndarray) -> Line:
-        return Line(series, hours, values * 100.0 / money.euros, step=True)
+        return Line(series, hours, np.append(values, values[-1]) * 100.0 / money.euros, step=True)
 
     foreseen = {
         quantile: wide[quantile].reindex(axis.slots).to_numpy(dtype=np.float64)
@@ -192,7 +192,7 @@ def _by_hour(rows: Sequence[Mapping[str, Any]], money: Money) -> Markup:
         Rule("limit", said), Line("twin", hour, coverage), Dots("twin", hour, coverage, large=False)
     ]  # fmt: skip
     errors: list[Mark] = [Bars("measured", hour, error * 100.0 / money.euros)]
-    x = numbers(np.array([0.0, 23.0]), most=8, exact=True)
+    x = Axis(-0.5, 23.5, [Tick(at, f"{at:02}:00", minor=at % 6 > 0) for at in range(0, 24, 3)])
     y = numbers(np.array([0.0, 1.0]), exact=True)
     above = Panel(
         title=f"Share of prices within the {said:.0%} band", x=x, y=y, height=_LOW_PANEL, marks=held

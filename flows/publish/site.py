@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.context import Context
+from flows.publish.backtest_page import contents as backtest_page
+from flows.publish.data_page import contents as data_page
+from flows.publish.dictionary_page import contents as dictionary_page
+from flows.publish.forecast_page import contents as forecast_page
 from flows.publish.html import environment_of, shell
 from flows.publish.start_page import start_page
 from warehouse.files import make_folder, write_whole
@@ -29,7 +33,13 @@ class SitePage:
     contents: Callable[[Context], Mapping[str, Any]]
 
 
-PAGES = (SitePage(name="index", title="Start", contents=start_page),)
+PAGES = (
+    SitePage(name="index", title="Start", contents=start_page),
+    SitePage(name="data", title="Data", contents=data_page),
+    SitePage(name="dictionary", title="Dictionary", contents=dictionary_page),
+    SitePage(name="forecast", title="Forecasts", contents=forecast_page),
+    SitePage(name="backtest", title="Back-tests", contents=backtest_page),
+)
 
 
 def navigation(here: str = "", *, up: str = "") -> list[dict[str, Any]]:
