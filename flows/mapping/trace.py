@@ -72,10 +72,10 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
 
 def plan_by_id(workspace: Workspace, plan_id: str) -> dict[str, Any]:
     """The row of out_plan of a plan by its id, or the beginning that only one has; raises UsageError."""
-    read = workspace.warehouse.read
-    if len(exact := read("out_plan", where={"plan_id": plan_id})):
+    warehouse = workspace.warehouse
+    if len(exact := warehouse.read("out_plan", where={"plan_id": plan_id})):
         return record(exact.iloc[0])
-    plans = read("out_plan")
+    plans = warehouse.read("out_plan")
     found = plans[plans["plan_id"].str.startswith(plan_id)] if plan_id else plans.iloc[:0]
     if len(found) != 1:
         newest = plans_in_force(plans).tail(1)["plan_id"].tolist()
