@@ -85,10 +85,9 @@ def test_of_many_days_there_is_an_interval_and_a_strategy_that_lacks_days_is_com
     assert "compared with by none: foresight (2 of 28 days)." in text
     low, high = map(figure, lines["v2g"]["90 % interval"].split(" to "))
     assert low <= figure(lines["v2g"]["€ a car and year"]) <= high and low < high
-    (bar,) = re.findall(r'class="with" x="([\d.]+)%" width="([\d.]+)%"', text)
-    (span,) = re.findall(
-        r'class="span" x1="([\d.]+)%" x2="([\d.]+)%"', text.partition("<td>ordered</td>")[0]
-    )[:1]
+    (row,) = re.findall(r'<tr class="followed"><td>v2g</td>.*?</tr>', text, re.S)
+    (bar,) = re.findall(r'class="with" x="([\d.]+)%" width="([\d.]+)%"', row)
+    (span,) = re.findall(r'class="span" x1="([\d.]+)%" x2="([\d.]+)%"', row)
     assert float(span[0]) <= float(bar[0]) + float(bar[1]) <= float(span[1])
 
 
