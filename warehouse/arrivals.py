@@ -6,7 +6,6 @@ Both look at the last days alone on which a file came, so that they cost no more
 import datetime as dt
 from collections.abc import Sequence
 
-import duckdb
 import pandas as pd
 
 from warehouse.beliefs import known_before, withdrawn
@@ -77,5 +76,5 @@ def held_samples(warehouse: Warehouse, known_by: dt.datetime, since: dt.datetime
 def _asked(warehouse: Warehouse, sql: str, values: Sequence[object]) -> pd.DataFrame:
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version_once(warehouse.path, connection)
-        found: duckdb.DuckDBPyRelation = connection.sql(sql, params=list(values))
-        return found.to_arrow_table().to_pandas()
+        found: pd.DataFrame = connection.sql(sql, params=list(values)).to_arrow_table().to_pandas()
+    return found

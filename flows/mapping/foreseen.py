@@ -92,7 +92,12 @@ def forecast_sessions(
                 continue
             values = came.get((car, number_of(day)))
             figures = {
-                name: (one.crps(float(value)), *map(one.quantile, (SESSION_LOW, SESSION_HIGH)), float(value))
+                name: (
+                    one.crps(float(value)),
+                    one.quantile(SESSION_LOW),
+                    one.quantile(SESSION_HIGH),
+                    float(value),
+                )
                 for name, one, value in zip(
                     ("arrival", "departure", "need"),
                     (expected.arrival, expected.departure, expected.need),

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from flows.plain import records
 from flows.publish.cut import Row, first_of
-from flows.publish.drawing import Dots, Line, Panel, figure, times
+from flows.publish.drawing import Dots, Line, Mark, Panel, figure, times
 from flows.workspace import Workspace
 
 MOST_RUNS, MOST_FAULTS = 4000, 30
@@ -70,7 +70,7 @@ def _chart(runs: pd.DataFrame) -> Markup:
         daily = own.groupby("day")["took"].agg(["median", "max"])
         at = np.array([pd.Timestamp(day, tz="UTC").timestamp() for day in daily.index])
         median, longest = (daily[name].to_numpy(dtype=np.float64) for name in ("median", "max"))
-        marks = [
+        marks: list[Mark] = [
             Line("twin", at, median), Dots("twin", at, median, large=False),
             Dots("measured", at, longest, large=False),
         ]  # fmt: skip

@@ -211,6 +211,6 @@ def _reliability(rows: Sequence[Mapping[str, Any]]) -> Markup:
     stated, came = (np.array([float(row[name]) for row in rows]) for name in ("told", "came"))
     ends = np.array([0.0, 1.0])
     x, y = numbers(ends, exact=True), numbers(ends, exact=True)
-    marks = [Line("zero", ends, ends), Dots("twin", stated, came)]
+    marks: list[Mark] = [Line("zero", ends, ends), Dots("twin", stated, came)]
     panel = Panel(title="Share that came", x=x, x_title="Probability stated", y=y, marks=marks)
     return figure([panel])

@@ -226,6 +226,23 @@ def test_what_grows_is_cut_and_says_so(depot: Workspace) -> None:
     assert len(text.encode()) < 250_000
 
 
+def test_what_comes_from_outside_is_text_and_no_more_of_it_than_can_be_read(depot: Workspace) -> None:
+    columns = ("column_name", "value", "reason", "row_key")
+    words = "'<script>alert(1)</script>' || repeat('long ', 2048)"
+    stated = ", ".join(f"{name} = {words}" for name in columns)
+    before = len(page(depot))
+    spoil(
+        depot,
+        f"UPDATE core_quarantine SET {stated}",  # noqa: S608
+        f"UPDATE out_check SET message = {words}, scope = CASE scope WHEN '*' THEN '*' ELSE {words} END",  # noqa: S608
+        f"UPDATE raw_source SET file_name = {words}, provider = {words}",  # noqa: S608
+        f"UPDATE out_run SET message = {words}",  # noqa: S608
+    )
+    text = page(depot)
+    assert "&lt;script&gt;alert(1)" in text and "<script>alert" not in text
+    assert len(text) - before < 20_000
+
+
 def test_the_dictionary_is_that_of_the_contracts(depot: Workspace) -> None:
     found = tables(page(depot, "dictionary"))
     assert [(row["Table"], row["Column"]) for row in found["Columns"]] == [
