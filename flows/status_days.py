@@ -28,14 +28,14 @@ _HOUR = timedelta(hours=1)
 Row = dict[str, Any]
 
 
-def day_rows(workspace: Workspace, now: datetime) -> list[Row]:
-    """A row a market day, from three days ago to tomorrow, and thing that is wanted of it.
+def day_rows(workspace: Workspace, now: datetime, back: int = _DAYS_BACK) -> list[Row]:
+    """A row a market day, from `back` days ago to tomorrow, and thing that is wanted of it.
 
     state: ok, late (it is there and came after its time), missing (it is not and should be), awaited, or of a
     plan outdated: it rests on rows that were withdrawn since.
     """
     known, clock = Known(workspace.warehouse, now), Clock(zone=workspace.zone, now=now)
-    days = [clock.today + timedelta(days=number) for number in range(-_DAYS_BACK, 2)]
+    days = [clock.today + timedelta(days=number) for number in range(-back, 2)]
     start, end = (
         market_day_bounds(days[0], workspace.zone)[0],
         market_day_bounds(days[-1], workspace.zone)[1],

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from warehouse.arrivals import arrivals, held_samples
 from warehouse.errors import ContractError
 from warehouse.missed import Missed, missed
 from warehouse.quarantine import Wanted, quarantined, raw_rows, withdrawn_rows
@@ -71,14 +72,15 @@ class Known:
         where: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
         before: dt.datetime | None = None,
         columns: Sequence[str] | None = None,
+        within: Within | None = None,
     ) -> pd.DataFrame:
         """Return the rows of the newest `as_of_utc` of each value of `by`; no other row is read whole.
 
         Of one moment there may be several: all of them are returned. before: tz-aware, only rows as of
-        moments before it.
+        moments before it. within: as in `Warehouse.read`.
         """
         return self.warehouse.newest(
-            table, by=by, where=where, before=before, columns=columns, known_by=self.as_of
+            table, by=by, where=where, before=before, columns=columns, known_by=self.as_of, within=within
         )
 
     def extent(self, dataset: str) -> Extent:
@@ -96,6 +98,14 @@ class Known:
     def quarantined(self, wanted: Wanted) -> pd.DataFrame:
         """Return the rows of the quarantine that had been received; see `warehouse.quarantine`."""
         return quarantined(self.warehouse, wanted, known_by=self.as_of)
+
+    def arrivals(self, lately: dt.timedelta) -> pd.DataFrame:
+        """Return the files that had come lately and the lot of their rows; see `warehouse.arrivals`."""
+        return arrivals(self.warehouse, self.as_of, lately)
+
+    def held_samples(self, since: dt.datetime, most: int) -> pd.DataFrame:
+        """Return samples of what each rule holds back; see `warehouse.arrivals`."""
+        return held_samples(self.warehouse, self.as_of, since, most)
 
     def withdrawn(self, dataset: str) -> pd.DataFrame:
         """Return the rows (source_id, source_row, decided_utc) of a dataset that were withdrawn by then."""

@@ -47,7 +47,7 @@ class Wanted:
     touching: tuple[dt.datetime, dt.datetime] | None = None
 
 
-def _stood(known_by: dt.datetime | None) -> tuple[str, list[object]]:
+def standing_rules(known_by: dt.datetime | None) -> tuple[str, list[object]]:
     """Return SQL of rows of the quarantine with their file (s) and their release (r), and what it binds.
 
     What is withdrawn is in no quarantine either. known_by: decisions count that were made by then.
@@ -68,7 +68,7 @@ def counted(warehouse: Warehouse, *, known_by: dt.datetime | None = None) -> pd.
     known_by: as of `quarantined`. Raises the errors of opening a warehouse.
     """
     bound = "" if known_by is None else " AND s.received_utc < ?"
-    found_rows, values = _stood(known_by)
+    found_rows, values = standing_rules(known_by)
     sql = (
         f"SELECT q.dataset, q.rule, q.severity, count(*) AS rows {found_rows} WHERE r.rule IS NULL{bound} "
         "GROUP BY ALL ORDER BY ALL"
@@ -88,7 +88,7 @@ def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime |
     """
     contract = dataset_contract(wanted.dataset)
     raw = raw_contract(wanted.dataset).name
-    found_rows, values = _stood(known_by)
+    found_rows, values = standing_rules(known_by)
     sql = f"SELECT q.*, s.file_name, r.rule IS NOT NULL AS released {found_rows} WHERE q.dataset = ?"
     values = [*values, wanted.dataset]
     if wanted.rule is not None:

@@ -21,13 +21,7 @@ from warehouse.backup import Restored, check_backup, put_back, take_backup, take
 from warehouse.beliefs import known_before
 from warehouse.climate import monthly_temperature
 from warehouse.connection import connect
-from warehouse.contracts import (
-    CONTRACTS,
-    conform,
-    core_contract,
-    ingested_contract,
-    table_contract,
-)
+from warehouse.contracts import CONTRACTS, conform, core_contract, ingested_contract, table_contract
 from warehouse.ending import named_transaction
 from warehouse.errors import ContractError
 from warehouse.export import Exported, export_table
@@ -237,14 +231,17 @@ class Warehouse:
         before: dt.datetime | None = None,
         columns: Sequence[str] | None = None,
         known_by: dt.datetime | None = None,
+        within: Within | None = None,
     ) -> pd.DataFrame:
         """Return the rows of the newest `as_of_utc` of each value of the columns `by`, as `read` does.
 
-        before: tz-aware, only rows as of moments before it. Raises UnknownTableError, also for a table
-        without as_of_utc.
+        before: tz-aware, only rows as of moments before it. within: as in `read`. Raises UnknownTableError,
+        also for a table without as_of_utc.
         """
         contract = table_contract(table)
-        selection = Selection(where=where or {}, known_by=known_by, newest_by=tuple(by), before=before)
+        selection = Selection(
+            where=where or {}, known_by=known_by, newest_by=tuple(by), before=before, within=within or {}
+        )
         with self._reading() as connection:
             return select(connection, contract, selection, columns)
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from flows.mapping.calendar import holidays_for
 from flows.mapping.expected import HISTORY, local_sessions
+from flows.mapping.forecast_scores import SESSION_HIGH, SESSION_LOW
 from flows.mapping.horizon import QUARTER
 from flows.mapping.like_days import HISTORY as LIKE_HISTORY
 from flows.mapping.like_days import LikeDays
@@ -91,7 +92,12 @@ def forecast_sessions(
                 continue
             values = came.get((car, number_of(day)))
             figures = {
-                name: (one.crps(float(value)), one.quantile(0.1), one.quantile(0.9), float(value))
+                name: (
+                    one.crps(float(value)),
+                    one.quantile(SESSION_LOW),
+                    one.quantile(SESSION_HIGH),
+                    float(value),
+                )
                 for name, one, value in zip(
                     ("arrival", "departure", "need"),
                     (expected.arrival, expected.departure, expected.need),

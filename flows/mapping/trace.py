@@ -72,10 +72,11 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
 
 def plan_by_id(workspace: Workspace, plan_id: str) -> dict[str, Any]:
     """The row of out_plan of a plan by its id, or the beginning that only one has; raises UsageError."""
-    plans = workspace.warehouse.read("out_plan")
+    warehouse = workspace.warehouse
+    if len(exact := warehouse.read("out_plan", where={"plan_id": plan_id})):
+        return record(exact.iloc[0])
+    plans = warehouse.read("out_plan")
     found = plans[plans["plan_id"].str.startswith(plan_id)] if plan_id else plans.iloc[:0]
-    exact = found[found["plan_id"] == plan_id]
-    found = exact if len(exact) else found
     if len(found) != 1:
         newest = plans_in_force(plans).tail(1)["plan_id"].tolist()
         hint = f"The newest plan is {newest[0]}." if newest else "There is no plan yet: `v2g run` makes one."

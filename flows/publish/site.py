@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.context import Context
+from flows.publish.backtest_page import contents as backtest_page
+from flows.publish.data_page import contents as data_page
+from flows.publish.dictionary_page import contents as dictionary_page
+from flows.publish.forecast_page import contents as forecast_page
 from flows.publish.html import environment_of, shell
 from flows.publish.money_page import money_page
 from flows.publish.start_page import start_page
@@ -33,6 +37,10 @@ class SitePage:
 PAGES = (
     SitePage(name="index", title="Start", contents=start_page),
     SitePage(name="money", title="Money", contents=money_page),
+    SitePage(name="data", title="Data", contents=data_page),
+    SitePage(name="dictionary", title="Dictionary", contents=dictionary_page),
+    SitePage(name="forecast", title="Forecasts", contents=forecast_page),
+    SitePage(name="backtest", title="Back-tests", contents=backtest_page),
 )
 
 

@@ -15,6 +15,7 @@ from flows.context import Context
 from flows.errors import NoPlanError, UsageError
 from flows.mapping.bid_rows import bid_since, bids_in_words, bids_shown, gates_over, written_bids
 from flows.mapping.bidding import PoolHistory, held_of_none, taken_before, wanted_blocks
+from flows.mapping.forecast_scores import HIGH, LOW
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import in_words
 from flows.mapping.plannable import IMPOSSIBLE
@@ -23,7 +24,7 @@ from flows.mapping.price_forecast import clock_quarters, price_forecast
 from flows.mapping.question import day_problem
 from flows.mapping.read_inputs import read_inputs
 from flows.publish.bids import write_bids
-from flows.stages.forecast import HIGH, LOW, issued_prices
+from flows.stages.forecast import issued_prices
 from flows.stages.made import uncalibrated
 from flows.stages.record import StageResult, recorded
 from optimize.errors import TimeLimitError

@@ -11,6 +11,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoForecastError
+from flows.mapping.forecast_scores import HIGH, LOW, MIDDLE
 from flows.mapping.hashing import hash_frame
 from flows.mapping.like_days import HISTORY
 from flows.mapping.pool import block_edges, pool_forecast
@@ -21,8 +22,6 @@ from flows.version import code_version
 from optimize.arrays import FloatArray
 from warehouse.zones import market_day_slots, market_timezone
 
-LOW, MIDDLE, HIGH = 0.05, 0.5, 0.95
-"""The quantiles of prices; of the pool the first two."""
 POOL_MODEL = "like days"
 _QUARTER = pd.Timedelta(minutes=15)
 

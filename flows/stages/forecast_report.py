@@ -13,11 +13,11 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoForecastError
+from flows.mapping.forecast_scores import HIGH, LOW, MIDDLE, SAID, score_tables
 from flows.mapping.foreseen import ForecastSession, banded_prices, forecast_sessions
 from flows.mapping.hashing import hash_frame
 from flows.mapping.pool import BLOCK_HOURS, SIZES, PoolPast
-from flows.plain import records
-from flows.stages.forecast import HIGH, LOW, MIDDLE, forecast
+from flows.stages.forecast import forecast
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version
 from optimize.arrays import FloatArray
@@ -60,17 +60,17 @@ def forecast_report(context: Context, first: date, last: date, progress: Progres
     found, drifts = list[_Score](), list[str]()
     if priced:
         found += _of_prices(prices, priced)
-        drifts += _drift("price", prices.held().mean(axis=1), HIGH - LOW, above=True)
+        drifts += _drift("price", prices.held().mean(axis=1), above=True)
     for target in SIZES:
         own, held = _of_pool(context, target, issued[(issued["target"] == target)], days)
         found += own
-        drifts += _drift(target, held, 1.0 - LOW) if own and target == "pool_cars" else []
+        drifts += _drift(target, held) if own and target == "pool_cars" else []
     holidays = context.workspace.settings.plan.holidays
     sessions = list(forecast_sessions(context.known, zone, days, gates, holidays))
     for figure in _OF_SESSIONS:
         own, held = _of_sessions(figure, sessions, days)
         found += own
-        drifts += _drift(figure, held, 0.8)
+        drifts += _drift(figure, held)
     found += _of_plug_in(sessions)
     if not found:
         raise NoForecastError(f"nothing was foreseen of {first} to {last}: {'; '.join(lacking[:1])}")
@@ -81,7 +81,7 @@ def forecast_report(context: Context, first: date, last: date, progress: Progres
         status="degraded" if drifts else "ok",
         message="; ".join([f"{first} to {last}: {len(found)} figures", *drifts, *notes]),
         exit_code=3 if drifts else 0,
-        tables=_tables(found),
+        tables=score_tables(_frame(found)),
         details={"drifts": drifts, "days_not_foreseen": len(lacking)},
     )
 
@@ -186,8 +186,9 @@ def _by_week(target: str, daily: FloatArray, days: Sequence[date]) -> Iterator[_
         yield _Score(target, f"week {monday}", "coverage", float(own.mean()), len(own))
 
 
-def _drift(target: str, daily: FloatArray, nominal: float, *, above: bool = False) -> list[str]:
+def _drift(target: str, daily: FloatArray, *, above: bool = False) -> list[str]:
     """above: too much held is a drift as well; what comes in whole cars is often held more than is said."""
+    nominal = SAID[target]
     off = drift(daily, nominal)
     if off is None or (off > nominal and not above):
         return []
@@ -195,7 +196,7 @@ def _drift(target: str, daily: FloatArray, nominal: float, *, above: bool = Fals
 
 
 def _write(context: Context, first: date, last: date, found: Sequence[_Score]) -> None:
-    rows = pd.DataFrame([{name: getattr(one, name) for name in _Score.__slots__} for one in found])
+    rows = _frame(found)
     lineage: dict[str, Any] = {
         "first_date": first,
         "last_date": last,
@@ -208,16 +209,5 @@ def _write(context: Context, first: date, last: date, found: Sequence[_Score]) -
     context.workspace.warehouse.write({"out_forecast_score": rows.assign(**lineage)})
 
 
-def _tables(found: Sequence[_Score]) -> dict[str, list[dict[str, Any]]]:
-    """A line a target of what holds for all days, and one an hour, week and probability."""
-    tables: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-    for one in found:
-        kind, _, which = one.part.partition(" ")
-        title = {"all": "scores", "hour": "by hour", "week": "by week", "told": "probability of plugging in"}[
-            kind
-        ]
-        lines = tables.setdefault(title, {})
-        head = {"target": one.target} | ({kind: which} if which else {}) | {"days": one.days}
-        lines.setdefault((one.target, one.part), head)[one.metric] = one.value
-    order = ("scores", "by hour", "by week", "probability of plugging in")
-    return {title: records(pd.DataFrame(list(tables[title].values()))) for title in order if title in tables}
+def _frame(found: Sequence[_Score]) -> pd.DataFrame:
+    return pd.DataFrame([{name: getattr(one, name) for name in _Score.__slots__} for one in found])

@@ -122,5 +122,5 @@ def test_pages_of_old_days_go_where_it_is_asked_for_and_no_others(own: Workspace
 def test_an_empty_workspace_has_a_start_page(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "new", zone=ZONE)
     workspace.enter()
-    (page,) = write_site(Context.of(workspace, AS_OF))
+    page, *_ = write_site(Context.of(workspace, AS_OF))
     assert "v2g run" in page.read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from warehouse.contracts.registry import (
     reference,
     table_contract,
 )
-from warehouse.contracts.render import data_dictionary, ddl
+from warehouse.contracts.render import data_dictionary, ddl, values_of
 from warehouse.contracts.types import Column, Kind, TableContract
 from warehouse.errors import ContractError
 
@@ -43,4 +43,5 @@ __all__ = [
     "raw_contract",
     "reference",
     "table_contract",
+    "values_of",
 ]
