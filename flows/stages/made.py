@@ -19,6 +19,7 @@ from flows.mapping.past import followed_rows
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.plannable import in_words
 from flows.mapping.question import day_problem, unlinked
+from flows.mapping.reason_rows import reason_rows
 from flows.mapping.rungs import MODES, RUNGS, PlanSource
 from flows.mapping.site_notes import overloaded
 from flows.mapping.twin_wear import TwinWear, twin_wear
@@ -43,7 +44,8 @@ class Made:
     each mode, the mode that is followed from what the cars hold, others from what they would have left them.
     own_misses: departures that the cars miss and ordered charging keeps. notes: what is not as it should be.
     source: the rung that it stands on; rungs: that of single cars, where they stand on several. reserve: what
-    is held of what was won, rows of out_plan_reserve.
+    is held of what was won, rows of out_plan_reserve. reasons: why the cars do what they follow, rows of
+    out_plan_reason; none where nobody reads of it.
     """
 
     following: str | None
@@ -56,6 +58,7 @@ class Made:
     source: PlanSource
     rungs: Mapping[str, PlanSource]
     reserve: pd.DataFrame
+    reasons: pd.DataFrame
 
 
 def make(context: Context, inputs: PlanInputs) -> Made:
@@ -88,6 +91,13 @@ def make(context: Context, inputs: PlanInputs) -> Made:
     except Exception as error:  # a figure for the reader: the schedule does not wait for it
         _log.warning("the twin has no word on the wear of this plan", exc_info=True)
         notes.append(f"wear by twin is not known: {in_words(error)}")
+    reasons = pd.DataFrame()
+    try:
+        if context.shown:
+            reasons = reason_rows(question, solved.plans[followed])
+    except Exception as error:  # as above
+        _log.warning("why the cars do what this plan says is not known", exc_info=True)
+        notes.append(f"why cars do what they do is not known: {in_words(error)}")
     return Made(
         following=solved.following,
         problems=solved.problems,
@@ -99,6 +109,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
         source=solved.source,
         rungs=solved.rungs,
         reserve=reserve,
+        reasons=reasons,
     )
 
 

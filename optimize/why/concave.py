@@ -5,15 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
-
-class Move(NamedTuple):
-    """Energy that may be added or taken, from `least` ≤ 0 to `most` ≥ 0 kWh, each kWh for `slope` €."""
-
-    least: float
-    most: float
-    slope: float
+Move = tuple[float, float, float]
+"""Energy that may be added or taken, from the first ≤ 0 to the second ≥ 0 kWh, each kWh for the third, €."""
 
 
 @dataclass(frozen=True, slots=True)

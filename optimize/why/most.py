@@ -8,15 +8,15 @@ above, and each course that keeps all rules from below; where both meet, it is k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import math
+from dataclasses import dataclass
 
 from optimize.why.course import Course, course_of, least_benefit
 from optimize.why.stages import Alone
 from optimize.why.values import Change, Values
 
-EXACT_EUR = 1e-5
+EXACT_EUR = 1e-4
+"""What is known to a hundredth of a cent is known."""
 _ROUNDS = 40
 
 
@@ -48,11 +48,20 @@ class _Look:
 
 
 class Search:
-    """The most of one car's day, of any change of it; what was worked out at a price is kept."""
+    """The most of one car's day, of any change of it; what was worked out at a price is kept.
 
-    def __init__(self, car: Alone) -> None:
+    expected_kwh: about what it discharges in all the day, from which prices are looked for.
+    """
+
+    def __init__(self, car: Alone, expected_kwh: float = 0.0) -> None:
         self.car = car
         self._values: dict[float, Values] = {}
+        self._begin = car.wear.slope(0.0 if car.wear.linear else min(expected_kwh, car.wear.limit_kwh))
+
+    @property
+    def marginal(self) -> Values:
+        """Worth of energy at the price of a kWh discharged that the last search came to."""
+        return self.values(self._begin)
 
     def values(self, mu: float) -> Values:
         """Worth of energy at a price of each kWh discharged."""
@@ -62,42 +71,53 @@ class Search:
 
     def most(self, change: Change | None = None) -> Most:
         """The most of the day; with a change, of the day with it."""
-        worn = self.car.wear
-        first = self._look(worn.slope(0.0), change)
-        if first is None:
-            return Most(-math.inf, -math.inf, None)
-        if worn.linear or first.kwh <= 0.0:
-            return self._most([first], first.value + worn.conjugate(first.mu))
-        low = first
-        high = self._look(self._dearest(), change)
-        if high is None or worn.most_at(low.mu) >= low.kwh:
-            return self._most([low], low.value + worn.conjugate(low.mu))
-        looks = [low, high]
-        upper = min(one.value + worn.conjugate(one.mu) for one in looks)
+        worn, mu = self.car.wear, self._begin
+        low: _Look | None = None
+        high: _Look | None = None
+        found = Most(math.inf, -math.inf, None)
         for _ in range(_ROUNDS):
-            mu = self._between(low, high)
-            bound = max(one.value - one.kwh * (mu - one.mu) for one in (low, high)) + worn.conjugate(mu)
-            if upper - bound <= EXACT_EUR / 4:
-                break
             look = self._look(mu, change)
             if look is None:
-                break
-            upper = min(upper, look.value + worn.conjugate(mu))
+                return Most(-math.inf, -math.inf, None)
             if worn.most_at(mu) < look.kwh:
                 low = look
             else:
                 high = look
-        return self._most([low, high], upper)
+            found = self._best(found, look, low, high)
+            if found.known or worn.linear:
+                break
+            mu = self._next(low, high)
+            near = [one for one in (low, high) if one is not None]
+            bound = max(one.value - one.kwh * (mu - one.mu) for one in near) + worn.conjugate(mu)
+            if found.upper_eur - bound <= EXACT_EUR / 4 or any(one.mu == mu for one in near):
+                break
+        if change is None:
+            self._begin = mu
+        return found
 
-    def _most(self, looks: list[_Look], upper: float) -> Most:
-        worn, courses = self.car.wear, [one.course for one in looks]
-        if len(looks) == 2 and looks[0].kwh > looks[1].kwh:  # the best may lie between both
-            low, high = looks
-            at = min(max(worn.most_at(self._between(low, high)), high.kwh), low.kwh)
-            share = (at - high.kwh) / (low.kwh - high.kwh)
-            courses.append(low.course.mixed(high.course, share))
-        found = max(courses, key=lambda one: least_benefit(one, self.car))
-        return Most(upper, least_benefit(found, self.car), found)
+    def _best(self, found: Most, look: _Look, low: _Look | None, high: _Look | None) -> Most:
+        """What is known after one look more: the best course may lie between two."""
+        worn, courses = self.car.wear, [look.course]
+        if low is not None and high is not None and low.kwh > high.kwh:
+            kwh = min(max(worn.most_at(self._between(low, high)), high.kwh), low.kwh)
+            courses.append(low.course.mixed(high.course, (kwh - high.kwh) / (low.kwh - high.kwh)))
+        upper = min(found.upper_eur, look.value + worn.conjugate(look.mu))
+        best, lower = found.course or look.course, found.lower_eur
+        for course in courses:
+            if (benefit := least_benefit(course, self.car)) > lower:
+                best, lower = course, benefit
+        return Most(upper, lower, best)
+
+    def _next(self, low: _Look | None, high: _Look | None) -> float:
+        """The price to look at next: as if what is discharged stayed, or between two that are too far."""
+        worn = self.car.wear
+        if low is not None and high is not None:
+            return self._between(low, high)
+        if high is not None:
+            return worn.slope(min(high.kwh, worn.limit_kwh))
+        if low is not None and low.kwh <= worn.limit_kwh:
+            return worn.slope(low.kwh)
+        return self._dearest()
 
     def _between(self, low: _Look, high: _Look) -> float:
         """Where the tangents of both looks, with wear, are least."""
@@ -120,9 +140,7 @@ class Search:
         return _Look(mu, value, course, course.discharged_kwh)
 
     def _dearest(self) -> float:
-        """A price at which nothing is worth discharging, or as much as may be wears less."""
-        worn = self.car.wear
+        """A price at which nothing is worth discharging."""
         best = [price for stay in self.car.stays for stage in stay.stages for _, price in stage.discharge]
         ends = [abs(cost) for stay in self.car.stays for cost in stay.end.costs]
-        most = max(best, default=0.0) + max(ends, default=0.0)
-        return max(most, worn.slope(0.0)) + 1.0 if worn.bound else worn.slope(worn.limit_kwh)
+        return max(best, default=0.0) + max(ends, default=0.0) + self.car.wear.slope(0.0) + 1.0

@@ -15,7 +15,7 @@ from optimize.arrays import FloatArray
 from optimize.conditions import followed
 from optimize.tree import SiteTree
 from optimize.types import Car, DayProblem, Mode, ModePlan, WearPrice
-from optimize.why.concave import Concave, Move
+from optimize.why.concave import Concave
 from optimize.windows import SessionWindow
 
 
@@ -173,20 +173,24 @@ def _stage(
     cost = float(prices[0][slot]) / window.efficiency_charge
     value = float(prices[1][slot]) * window.efficiency_discharge
     most_in = window.charge_limit_kw * hours
-    able = mode == "v2g" and problem.able[slot]
-    most_out = window.discharge_limit_kw * hours if able else 0.0
+    most_out = window.discharge_limit_kw * hours if mode == "v2g" and problem.able[slot] else 0.0
     before = math.nan if previous is None else float(previous[slot])
     if math.isnan(before):
-        return Stage(((most_in, cost),), ((most_out, value),) if able else (), 0.0)
+        return Stage(_parts((most_in, cost)), _parts((most_out, value)), 0.0)
     change = problem.change_price_eur_per_kwh
     inwards = min(max(before, 0.0) * hours * window.efficiency_charge, most_in)
     outwards = min(max(-before, 0.0) * hours / window.efficiency_discharge, most_out)
     into, out = change / window.efficiency_charge, change * window.efficiency_discharge
     return Stage(
-        ((inwards, cost - into), (most_in - inwards, cost + into)),
-        ((outwards, value + out), (most_out - outwards, value - out)) if able else (),
+        _parts((inwards, cost - into), (most_in - inwards, cost + into)),
+        _parts((outwards, value + out), (most_out - outwards, value - out)),
         -change * abs(before) * hours,
     )
+
+
+def _parts(*parts: tuple[float, float]) -> tuple[tuple[float, float], ...]:
+    """Those that hold anything."""
+    return tuple((width, price) for width, price in parts if width > 0.0)
 
 
 def _end(problem: DayProblem, windows: Sequence[SessionWindow], k: int) -> Concave:

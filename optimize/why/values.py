@@ -1,4 +1,4 @@
-"""The worth of stored energy before and after every slot of one car: dynamic programming, exact and both ways.
+"""The worth of stored energy before and after each slot of one car: dynamic programming, exact, both ways.
 
 `Values` at a price μ of each kWh discharged holds for each stay of n slots
     before[a]  the most that the slots before number a and the stays behind can bring, by the energy then;
@@ -58,7 +58,9 @@ class Values:
             mine = [at]
             for number in range(len(stay.stages)):
                 at = self._rested(at).moved(self._moves(stay, number, 1.0))
-                at = self._rested(at, stay.stages[number].idle_eur).within(window.floor_kwh, window.ceiling_kwh)
+                at = self._rested(at, stay.stages[number].idle_eur).within(
+                    window.floor_kwh, window.ceiling_kwh
+                )
                 mine.append(at)
             found.append(mine)
         return found
@@ -76,7 +78,9 @@ class Values:
             mine = [at]
             for number in range(len(stay.stages) - 1, -1, -1):
                 at = self._rested(at).moved(self._moves(stay, number, -1.0))
-                at = self._rested(at, stay.stages[number].idle_eur).within(window.floor_kwh, window.ceiling_kwh)
+                at = self._rested(at, stay.stages[number].idle_eur).within(
+                    window.floor_kwh, window.ceiling_kwh
+                )
                 mine.append(at)
             found[s] = mine[::-1]
         return found
@@ -129,14 +133,12 @@ class Values:
 
     def _moves(self, stay: Stay, number: int, way: float) -> list[Move]:
         """What a slot can move: of the energy after it (way 1), or of that before it (−1)."""
-        stage = stay.stages[number]
+        stage, mu = stay.stages[number], self.mu
         if way > 0.0:
-            moves = [Move(0.0, width, -price) for width, price in stage.charge if width > 0.0]
-            out = [Move(-width, 0.0, -(price - self.mu)) for width, price in stage.discharge if width > 0.0]
-        else:
-            moves = [Move(-width, 0.0, price) for width, price in stage.charge if width > 0.0]
-            out = [Move(0.0, width, price - self.mu) for width, price in stage.discharge if width > 0.0]
-        return moves + out
+            inwards = [(0.0, width, -price) for width, price in stage.charge]
+            return inwards + [(-width, 0.0, mu - price) for width, price in stage.discharge]
+        inwards = [(-width, 0.0, price) for width, price in stage.charge]
+        return inwards + [(0.0, width, price - mu) for width, price in stage.discharge]
 
 
 def _carried(behind: Stay, left: Concave, arrival_kwh: float) -> Concave:
