@@ -57,8 +57,8 @@ class Reason:
 
     lowest_kwh, highest_kwh: what it may hold then. worth_eur: what its day loses without what it does there,
     NaN where nothing moves and where it is not known; exact: else at least that. instead: what it would do.
-    charge, feed: a kWh moved where nothing does. wear_eur_per_kwh: what the next kWh discharged wears,
-    battery-side. unknown: one of UNKNOWN, or "".
+    charge, feed: a kWh moved where nothing does. wear_eur_per_kwh: what the next kWh fed back
+    wears, metered. unknown: one of UNKNOWN, or "".
     """
 
     battery_id: str
@@ -193,7 +193,7 @@ class _Of:
             action=action,
             lowest_kwh=window.lowest_kwh,
             highest_kwh=window.highest_kwh,
-            wear_eur_per_kwh=self.car.wear.slope(self.planned.discharged_kwh),
+            wear_eur_per_kwh=self.car.wear.slope(self.planned.discharged_kwh) / window.efficiency_discharge,
             unknown=why,
         )
         if why:

@@ -51,7 +51,7 @@ REASONS = (
             ),
             number("lowest_kwh", "kWh", "Stored energy that nothing may be fed back below then"),
             number("highest_kwh", "kWh", "Stored energy that it may not be charged above then"),
-            number("wear_eur_per_kwh", "€/kWh", "What the next kWh discharged that day wears, battery side"),
+            number("wear_eur_per_kwh", "€/kWh", "What the next kWh fed back that day wears, metered"),
             number(
                 "worth_eur",
                 "€",
