@@ -6,6 +6,7 @@ concave   concave functions of stored energy, piecewise linear
 values    dynamic programming over them, forwards and backwards: one pass answers for every slot
 most      wear and contract, convex in all that is discharged, by duality; a bound from either side
 course    what reaches the most, and whether it keeps the rules that values leave out
+lost      what a change takes of a car's day, or why that cannot be told
 resolve   where it does not: the car's day anew by the exact formulation
 """
 
