@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from flows.money import Money
@@ -61,7 +60,7 @@ class Why:
         """A car's sessions in order, each with its stretches; rows of one car and of the followed mode."""
         rows = reasons.sort_values("interval_start_utc")
         leaves = departures.sort_values("departure_utc")
-        of = np.searchsorted(leaves["departure_utc"], rows["interval_end_utc"])
+        of = leaves["departure_utc"].searchsorted(rows["interval_end_utc"])
         indexed = slots.set_index("interval_start_utc")
         found = []
         for number, own in rows.groupby(of, sort=True):
