@@ -63,9 +63,9 @@ class Why:
         of = leaves["departure_utc"].searchsorted(rows["interval_end_utc"])
         indexed = slots.set_index("interval_start_utc")
         found = []
-        for number, own in rows.groupby(of, sort=True):
-            due = records(leaves.iloc[[int(number)]])[0] if int(number) < len(leaves) else None
-            stretches = records(own)
+        for number in sorted(set(of.tolist())):
+            stretches = records(rows[of == number])
+            due = records(leaves.iloc[[number]])[0] if number < len(leaves) else None
             found.append(
                 {
                     "begin": self._day(stretches[0]["interval_start_utc"]),

@@ -14,19 +14,21 @@ import datetime as dt
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from optimize.arrays import FloatArray
 from optimize.plan import plan_day
-from optimize.types import DayProblem, Session, Site
+from optimize.types import Car, DayProblem, Session, Site
 from optimize.why import reasons
 from optimize.why.lost import Day, OfCar
 from optimize.why.values import Change
 from tests.benchmarks.data import add_data_option, benchmark_parser, require
 from tests.benchmarks.real_days import ZONE, depot_cars, price_days, session_days
 from tests.optimize.anew import best_eur
-from tests.optimize.fleets import wear
+from tests.optimize.fleets import depot_day, wear
 from warehouse.zones import market_day_bounds
 
 CARS = 12
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(_timed(options.cars))
 
 
-def _real_days(data, rng: np.random.Generator) -> list[DayProblem]:
+def _real_days(data: Path, rng: np.random.Generator) -> list[DayProblem]:
     """Ten days: a garage at work, the same cars at home over night in every second one."""
     prices = price_days(data)
     chosen = [day for day in prices if day.weekday() < 5]
@@ -63,14 +65,14 @@ def _real_days(data, rng: np.random.Generator) -> list[DayProblem]:
     ]
 
 
-def _at_home(day: dt.date, cars, rng: np.random.Generator) -> list[Session]:
+def _at_home(day: dt.date, cars: Sequence[Car], rng: np.random.Generator) -> list[Session]:
     start, _ = market_day_bounds(day, ZONE)
     return [
         Session(
             session_id=f"{car.battery_id} night",
             battery_id=car.battery_id,
-            arrival_utc=start + pd.Timedelta(hours=float(rng.uniform(0.0, 3.0))),
-            departure_utc=start + pd.Timedelta(hours=float(rng.uniform(12.0, 23.0))),
+            arrival_utc=pd.Timestamp(start) + pd.Timedelta(hours=float(rng.uniform(0.0, 3.0))),
+            departure_utc=pd.Timestamp(start) + pd.Timedelta(hours=float(rng.uniform(12.0, 23.0))),
             arrival_soc=float(rng.uniform(0.2, 0.7)),
             departure_soc=0.8,
         )
@@ -78,7 +80,7 @@ def _at_home(day: dt.date, cars, rng: np.random.Generator) -> list[Session]:
     ]
 
 
-def _day(day: dt.date, price, cars, sessions: Sequence[Session]) -> DayProblem:
+def _day(day: dt.date, price: FloatArray, cars: tuple[Car, ...], sessions: Sequence[Session]) -> DayProblem:
     start, end = market_day_bounds(day, ZONE)
     return DayProblem(
         slots=pd.date_range(start, end, freq="15min", inclusive="left"),
@@ -129,6 +131,8 @@ def _row(kind: str, days: Sequence[DayProblem], count: int, rng: np.random.Gener
             if int(slot) in one.window.slots
         )
         lost = of.lost(Change(stay, at, at + 1))
+        if lost is None:
+            raise AssertionError(f"slot {slot} of car {i} of day {number} cannot be idle")
         if (number, i) not in whole:
             whole[number, i] = best_eur(problem, plan, int(i), {})
         actual = whole[number, i] - best_eur(problem, plan, int(i), {int(slot): (0.0, 0.0)})
@@ -149,8 +153,6 @@ def _row(kind: str, days: Sequence[DayProblem], count: int, rng: np.random.Gener
 
 def _timed(cars: int) -> str:
     """How long the reasons of a large plan take."""
-    from tests.optimize.fleets import depot_day
-
     problem = depot_day(cars)
     plan = plan_day(problem, ("v2g",))["v2g"]
     begun = time.process_time()
