@@ -65,6 +65,8 @@ class Concave:
         """On what of its domain lies in [low, high], which touch."""
         begin, value, first = self.low, self.value, 0
         widths, costs = self.widths, self.costs
+        if low <= begin and self.high <= high:
+            return self
         while begin < low and first < len(widths):
             cut = min(widths[first], low - begin)
             begin, value = begin + cut, value - costs[first] * cut

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimize.arrays import FloatArray
-from optimize.why.concave import Concave, best
+from optimize.why.concave import best
 from optimize.why.stages import Alone, Stay
 from optimize.why.values import Change, Values
 from optimize.windows import taper_line
@@ -119,9 +119,9 @@ def _trace(values: Values, s: int, change: Change | None, held: list[list[float]
     if found is None:
         return False
     energy = found[1]
-    stay, before = values.car.stays[at], [energy]
+    before = [energy]
     for number in range(slot - 1, -1, -1):
-        before.append(_earlier(values, stay, number, values.before[at][number], before[-1]))
+        before.append(_earlier(values, at, number, before[-1]))
     count = end - slot
     held[at] = before[::-1] + [energy + added * (n + 1) / count for n in range(count)]
     _onwards(values, at, end, held)
@@ -140,9 +140,8 @@ def _trace(values: Values, s: int, change: Change | None, held: list[list[float]
 
 def _onwards(values: Values, s: int, number: int, held: list[list[float]]) -> None:
     """Go on from slot `number` of a stay to its end."""
-    stay = values.car.stays[s]
-    for at in range(number, len(stay.stages)):
-        held[s].append(_later(values, stay, at, values.after[s][at + 1], held[s][-1]))
+    for at in range(number, len(values.car.stays[s].stages)):
+        held[s].append(_later(values, s, at, held[s][-1]))
 
 
 def _backwards(values: Values, s: int, held: list[list[float]], left_kwh: float, following: Stay) -> None:
@@ -157,32 +156,58 @@ def _backwards(values: Values, s: int, held: list[list[float]], left_kwh: float,
         end = found[1] if found else target
     energies = [end]
     for number in range(len(stay.stages) - 1, -1, -1):
-        energies.append(_earlier(values, stay, number, values.before[s][number], energies[-1]))
+        energies.append(_earlier(values, s, number, energies[-1]))
     held[s] = energies[::-1]
 
 
-def _later(values: Values, stay: Stay, number: int, after: Concave, energy: float) -> float:
+def _later(values: Values, s: int, number: int, energy: float) -> float:
     """The energy behind a slot that is begun with so much."""
-    at, rest = after.tilted(-values.car.rest_eur_per_kwh), energy
-    stage = stay.stages[number]
+    if (known := values.later.get((s, number, energy))) is not None:
+        return known
+    at, rest = values.after[s][number + 1].tilted(-values.car.rest_eur_per_kwh), energy
+    stage = values.car.stays[s].stages[number]
     for width, price in stage.charge:
         rest += min(max(at.reach(-price) - rest, 0.0), width)
     if rest == energy:
         for width, price in stage.discharge:
             rest -= min(max(rest - at.reach_last(values.mu - price), 0.0), width)
-    return min(max(rest, at.low), at.high)
+    found = values.later[s, number, energy] = min(max(rest, at.low), at.high)
+    return found
 
 
-def _earlier(values: Values, stay: Stay, number: int, before: Concave, energy: float) -> float:
+def _earlier(values: Values, s: int, number: int, energy: float) -> float:
     """The energy before a slot that ends with so much."""
-    at, rest = before.tilted(-values.car.rest_eur_per_kwh), energy
-    stage = stay.stages[number]
+    if (known := values.earlier.get((s, number, energy))) is not None:
+        return known
+    at, rest = values.before[s][number].tilted(-values.car.rest_eur_per_kwh), energy
+    stage = values.car.stays[s].stages[number]
     for width, price in stage.charge:
         rest -= min(max(rest - at.reach_last(price), 0.0), width)
     if rest == energy:
         for width, price in stage.discharge:
             rest += min(max(at.reach(price - values.mu) - rest, 0.0), width)
-    return min(max(rest, at.low), at.high)
+    found = values.earlier[s, number, energy] = min(max(rest, at.low), at.high)
+    return found
+
+
+def free(car: Alone) -> bool:
+    """Whether a car has none of the rules that values leave out."""
+    own, (_, by_kwh) = car.car, taper_line(car.car, car.hours)
+    if own.min_charge_kw or own.min_discharge_kw or by_kwh > 0.0 or own.drawdown_limit < 1.0:
+        return False
+    return all(
+        stay.window.floor_kwh >= stay.window.lowest_kwh and stay.window.ceiling_kwh <= stay.window.highest_kwh
+        for stay in car.stays
+    )
+
+
+def burns(car: Alone, mu: float) -> bool:
+    """Whether charging and feeding back at once would pay in some slot, which no course does."""
+    return any(
+        stage.charge and stage.discharge and stage.discharge[0][1] - mu > stage.charge[0][1]
+        for stay in car.stays
+        for stage in stay.stages
+    )
 
 
 def least_benefit(one: Course | None, car: Alone) -> float:

@@ -72,14 +72,17 @@ class OfCar:
             if self.base.lower_eur - self.planned.benefit_eur(self.car) > APART_EUR:
                 self.unknown = "apart"
 
-    def lost(self, change: Change, *, anew: bool = True) -> Lost | None:
-        """What a change takes; None where it cannot be. anew: where need be by the exact formulation."""
-        without = self.search.most(change)
-        if without.course is None:
+    def lost(self, change: Change, *, told: bool = True) -> Lost | None:
+        """What a change takes; None where it cannot be.
+
+        told: with what the car would do, and where need be by the exact formulation.
+        """
+        without = self.search.most(change, told=told)
+        if not without.possible:
             return None
         if self.base.known and without.known:
             return Lost(max(0.0, self.base.upper_eur - without.upper_eur), True, without.course)
-        if anew and self.day.solves_left > 0:
+        if told and self.day.solves_left > 0:
             try:
                 return Lost(self._lost_anew(change), True, without.course)
             except SolverError:
@@ -106,7 +109,7 @@ class OfCar:
 
     def _whole(self) -> Most:
         """The most of the day as it is: what is planned may show that it is known."""
-        found, planned = self.search.most(), self.planned.benefit_eur(self.car)
+        found, planned = self.search.most(told=False), self.planned.benefit_eur(self.car)
         if found.lower_eur >= planned:
             return found
         return Most(max(found.upper_eur, planned), planned, self.planned)

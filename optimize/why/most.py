@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from optimize.why.course import Course, course_of, least_benefit
+from optimize.why.course import Course, burns, course_of, free, least_benefit
 from optimize.why.stages import Alone
 from optimize.why.values import Change, Values
 
@@ -24,12 +24,18 @@ _ROUNDS = 40
 class Most:
     """What a day can bring: at most so much, and by a course that keeps all rules at least so much, €.
 
-    course: the best that was found, which may break rules that tell on from off; None where there is none.
+    course: the best that was found, which may break rules that tell on from off; None where none was looked
+    for, or there is none.
     """
 
     upper_eur: float
     lower_eur: float
     course: Course | None
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is such a day."""
+        return self.upper_eur > -math.inf
 
     @property
     def known(self) -> bool:
@@ -57,11 +63,8 @@ class Search:
         self.car = car
         self._values: dict[float, Values] = {}
         self._begin = car.wear.slope(0.0 if car.wear.linear else min(expected_kwh, car.wear.limit_kwh))
-
-    @property
-    def marginal(self) -> Values:
-        """Worth of energy at the price of a kWh discharged that the last search came to."""
-        return self.values(self._begin)
+        self._plain = car.wear.linear and not burns(car, self._begin)
+        self._free = free(car)
 
     def values(self, mu: float) -> Values:
         """Worth of energy at a price of each kWh discharged."""
@@ -69,9 +72,14 @@ class Search:
             self._values[mu] = Values(self.car, mu)
         return self._values[mu]
 
-    def most(self, change: Change | None = None) -> Most:
-        """The most of the day; with a change, of the day with it."""
+    def most(self, change: Change | None = None, *, told: bool = True) -> Most:
+        """The most of the day; with a change, of the day with it. told: with a course that reaches it."""
         worn, mu = self.car.wear, self._begin
+        if self._plain:  # a course that keeps the rules brings what values tell
+            value = self.values(mu).most if change is None else self.values(mu).with_change(change)
+            course = course_of(self.values(mu), change) if told or not self._free else None
+            kept = self._free or (course is not None and course.keeps_rules(self.car))
+            return Most(value, value if kept else -math.inf, course)
         low: _Look | None = None
         high: _Look | None = None
         found = Most(math.inf, -math.inf, None)
@@ -84,7 +92,7 @@ class Search:
             else:
                 high = look
             found = self._best(found, look, low, high)
-            if found.known or worn.linear:
+            if found.known:
                 break
             mu = self._next(low, high)
             near = [one for one in (low, high) if one is not None]

@@ -18,6 +18,7 @@ import numpy as np
 from optimize.types import DayProblem, ModePlan
 from optimize.why.instead import Instead, instead_of
 from optimize.why.lost import Day, OfCar
+from optimize.why.stages import Stay
 from optimize.why.values import Change
 from optimize.windows import SessionWindow
 
@@ -28,7 +29,7 @@ _MOVING_KW = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Otherwise:
-    """What a kWh, metered, that is moved while nothing moves would lose: where it loses least.
+    """What a kWh, metered, that is moved while nothing moves would lose, in the slot of the best price.
 
     exact: else it loses at least that.
     """
@@ -133,7 +134,7 @@ class _Stretches:
         return replace(found, worth_eur=lost.eur, exact=lost.exact, instead=instead)
 
     def _otherwise(self, number: int, first: int, end: int, way: str) -> Otherwise | None:
-        """A kWh moved in one of the slots in which nothing is: where it loses least; None where none can."""
+        """A kWh moved in the slot of the best price of those in which nothing is; None where none can be."""
         stay = self.of.car.stays[number]
         window, car, hours = stay.window, self.of.car.car, self.of.car.hours
         if way == "charge":
@@ -144,16 +145,20 @@ class _Stretches:
         kwh = min(max(efficiency, least * hours), limit * hours)
         if kwh <= 0.0:
             return None
-        values = self.of.search.marginal
-        changes = [
-            Change(number, at, at + 1, kwh, 0.0) if way == "charge" else Change(number, at, at + 1, 0.0, kwh)
-            for at in range(first, end)
-            if way == "charge" or stay.stages[at].discharge
-        ]
-        best = max(changes, key=values.with_change, default=None)
-        lost = self.of.lost(best, anew=False) if best else None
-        if best is None or lost is None:
+        at = self._best_slot(stay, first, end, way)
+        if at is None:
             return None
-        return Otherwise(
-            slot=window.first + best.first, eur_per_kwh=lost.eur * efficiency / kwh, exact=lost.exact
-        )
+        charged, discharged = (kwh, 0.0) if way == "charge" else (0.0, kwh)
+        lost = self.of.lost(Change(number, at, at + 1, charged, discharged), told=False)
+        if lost is None:
+            return None
+        return Otherwise(slot=window.first + at, eur_per_kwh=lost.eur * efficiency / kwh, exact=lost.exact)
+
+    @staticmethod
+    def _best_slot(stay: Stay, first: int, end: int, way: str) -> int | None:
+        """The slot in which charging costs least or feeding back earns most; None where neither may be."""
+        parts = [stage.charge if way == "charge" else stage.discharge for stage in stay.stages]
+        prices = {at: parts[at][0][1] for at in range(first, end) if parts[at]}
+        if not prices:
+            return None
+        return min(prices, key=prices.__getitem__) if way == "charge" else max(prices, key=prices.__getitem__)

@@ -34,6 +34,8 @@ class Stage:
     def worth(self, charged_kwh: float, discharged_kwh: float) -> float:
         """What charging and feeding back so much brings, wear apart, €."""
         total = self.idle_eur
+        if charged_kwh == discharged_kwh == 0.0:
+            return total
         for parts, kwh, sign in ((self.charge, charged_kwh, -1.0), (self.discharge, discharged_kwh, 1.0)):
             for width, price in parts:
                 total += sign * price * min(width, kwh)

@@ -108,6 +108,16 @@ class Values:
         """The most of the chain with a change, and the energy when the change begins; None if impossible."""
         return best(self.before[change.stay][change.first], self.between(change))
 
+    @cached_property
+    def later(self) -> dict[tuple[int, int, float], float]:
+        """Energies behind a slot (stay, number, energy before) that courses have come to."""
+        return {}
+
+    @cached_property
+    def earlier(self) -> dict[tuple[int, int, float], float]:
+        """Energies before a slot (stay, number, energy behind) likewise."""
+        return {}
+
     def between(self, change: Change) -> Concave:
         """What a change and all after it bring, by the energy when it begins."""
         stay, count = self.car.stays[change.stay], change.end - change.first

@@ -26,7 +26,7 @@ REASON_UNKNOWN = (
 
 
 def _otherwise(way: str, does: str) -> tuple[Column, ...]:
-    where = f"{does} a kWh in the quarter-hour of it where that loses least"
+    where = f"{does} a kWh in its quarter-hour of the best price"
     return (
         number(f"{way}_eur_per_kwh", "€/kWh", f"What it loses by {where}", nullable=True),
         flag(f"{way}_exact", "Just that; else at least that", nullable=True),
