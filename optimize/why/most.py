@@ -66,6 +66,11 @@ class Search:
         self._plain = car.wear.linear and not burns(car, self._begin)
         self._free = free(car)
 
+    @property
+    def marginal(self) -> Values:
+        """Worth of energy at the price of a kWh discharged that the last search came to."""
+        return self.values(self._begin)
+
     def values(self, mu: float) -> Values:
         """Worth of energy at a price of each kWh discharged."""
         if mu not in self._values:

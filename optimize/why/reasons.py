@@ -18,13 +18,13 @@ import numpy as np
 from optimize.types import DayProblem, ModePlan
 from optimize.why.instead import Instead, instead_of
 from optimize.why.lost import Day, OfCar
-from optimize.why.stages import Stay
 from optimize.why.values import Change
 from optimize.windows import SessionWindow
 
 Action = Literal["charges", "feeds back", "waits", "holds", "rests"]
 ACTIONS: tuple[Action, ...] = ("charges", "feeds back", "waits", "holds", "rests")
 _MOVING_KW = 1e-6
+_SAME_EUR = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +135,7 @@ class _Stretches:
 
     def _otherwise(self, number: int, first: int, end: int, way: str) -> Otherwise | None:
         """A kWh moved in the slot of the best price of those in which nothing is; None where none can be."""
-        stay = self.of.car.stays[number]
-        window, car, hours = stay.window, self.of.car.car, self.of.car.hours
+        window, car, hours = self.of.car.stays[number].window, self.of.car.car, self.of.car.hours
         if way == "charge":
             limit, least, efficiency = window.charge_limit_kw, car.min_charge_kw, window.efficiency_charge
         else:
@@ -145,20 +144,25 @@ class _Stretches:
         kwh = min(max(efficiency, least * hours), limit * hours)
         if kwh <= 0.0:
             return None
-        at = self._best_slot(stay, first, end, way)
-        if at is None:
+        best = self._best(number, first, end, kwh if way == "charge" else -kwh)
+        lost = self.of.lost(best, told=False) if best else None
+        if best is None or lost is None:
             return None
-        charged, discharged = (kwh, 0.0) if way == "charge" else (0.0, kwh)
-        lost = self.of.lost(Change(number, at, at + 1, charged, discharged), told=False)
-        if lost is None:
-            return None
-        return Otherwise(slot=window.first + at, eur_per_kwh=lost.eur * efficiency / kwh, exact=lost.exact)
+        slot, each = window.first + best.first, lost.eur * efficiency / kwh
+        return Otherwise(slot=slot, eur_per_kwh=each, exact=lost.exact)
 
-    @staticmethod
-    def _best_slot(stay: Stay, first: int, end: int, way: str) -> int | None:
-        """The slot in which charging costs least or feeding back earns most; None where neither may be."""
-        parts = [stage.charge if way == "charge" else stage.discharge for stage in stay.stages]
-        prices = {at: parts[at][0][1] for at in range(first, end) if parts[at]}
-        if not prices:
-            return None
-        return min(prices, key=prices.__getitem__) if way == "charge" else max(prices, key=prices.__getitem__)
+    def _best(self, number: int, first: int, end: int, kwh: float) -> Change | None:
+        """So much charged, or fed back (< 0), at the best price; where that is had several times the best."""
+        stages = self.of.car.stays[number].stages
+        prices = {
+            at: parts[0][1] if kwh > 0.0 else -parts[0][1]
+            for at in range(first, end)
+            if (parts := stages[at].charge if kwh > 0.0 else stages[at].discharge)
+        }
+        least = min(prices.values(), default=math.nan)
+        changes = [
+            Change(number, at, at + 1, max(kwh, 0.0), max(-kwh, 0.0))
+            for at, price in prices.items()
+            if price <= least + _SAME_EUR
+        ]
+        return max(changes, key=self.of.search.marginal.with_change, default=None)
