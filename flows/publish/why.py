@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flows.money import Money
@@ -61,10 +62,19 @@ class Why:
         rows = reasons.sort_values("interval_start_utc")
         leaves = departures.sort_values("departure_utc")
         of = leaves["departure_utc"].searchsorted(rows["interval_end_utc"])
-        indexed = slots.set_index("interval_start_utc")
+        indexed = slots.set_index("interval_start_utc").join(self._ct).sort_index()
+        starts = pd.DatetimeIndex(indexed.index)
+        columns = {str(name): indexed[name].to_numpy() for name in indexed}
+        spans = [starts.searchsorted(rows[f"interval_{edge}_utc"]) for edge in ("start", "end")]
+        of_slots = [
+            {name: column[first:end] for name, column in columns.items()}
+            for first, end in zip(*(span.tolist() for span in spans), strict=True)
+        ]
+        stated = records(rows)
         found = []
         for number in sorted(set(of.tolist())):
-            stretches = records(rows[of == number])
+            here = [at for at, one in enumerate(of.tolist()) if one == number]
+            stretches = [stated[at] for at in here]
             due = records(leaves.iloc[[number]])[0] if number < len(leaves) else None
             found.append(
                 {
@@ -72,17 +82,18 @@ class Why:
                     "leaves": self._day(due["departure_utc"]) if due else "",
                     "due": due,
                     "stretches": [
-                        self._stretch(row, stretches[at + 1 :], indexed) for at, row in enumerate(stretches)
+                        self._stretch(row, stretches[at + 1 :], of_slots[here[at]])
+                        for at, row in enumerate(stretches)
                     ],
                 }
             )
         return found
 
     def _stretch(
-        self, row: Mapping[str, Any], later: Sequence[Mapping[str, Any]], slots: pd.DataFrame
+        self, row: Mapping[str, Any], later: Sequence[Mapping[str, Any]], mine: Mapping[str, Any]
     ) -> dict[str, Any]:
+        """mine: the columns of the car's slots in the stretch, and the prices there."""
         begin, end = row["interval_start_utc"], row["interval_end_utc"]
-        mine = slots.loc[begin : end - pd.Timedelta(hours=_HOURS)]
         kwh = abs(float(mine["power_kw"].sum())) * _HOURS
         moves = row["action"] in ("charges", "feeds back")
         held = [HELD[word] for word in dict.fromkeys(mine["held_by"]) if word in HELD]
@@ -90,8 +101,8 @@ class Why:
             "time": f"{self._clock(begin)}–{self._clock(end)}",
             "action": row["action"],
             "kwh": kwh if moves else None,
-            "kw": kwh / (_HOURS * len(mine)) if moves else None,
-            "price": self._price(mine, "sold" if row["action"] == "feeds back" else "bought"),
+            "kw": kwh / (_HOURS * len(mine["power_kw"])) if moves else None,
+            "price": _price(mine.get("sold" if row["action"] == "feeds back" else "bought")),
             "why": "; ".join([*self._reason(row, later, kwh), *dict.fromkeys(held)]),
             "worth_eur": row["worth_eur"],
             "at_least": row["worth_exact"] is False,
@@ -136,8 +147,6 @@ class Why:
                 return [f"gains {each.text} over what charging it costs, {wear}"]
             case "leaves with more":
                 return [f"gains {each.text} over leaving with it, {wear}"]
-            case "leaves short":
-                return [f"gains {each.text}, {wear}"]
         return [f"gains {each.text}, {wear}"]
 
     def _waits(self, row: Mapping[str, Any], later: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -205,18 +214,12 @@ class Why:
     def _cents(self, eur: float) -> str:
         return f"{100.0 * eur / self.money.euros:.1f} {self.money.cent}/kWh"
 
-    def _price(self, mine: pd.DataFrame, way: str) -> str:
-        """The prices of a stretch: one, or from the least to the most."""
-        if way not in self._ct:
-            return ""
-        own = self._ct[way].reindex(mine.index)
-        low, high = f"{own.min():.1f}", f"{own.max():.1f}"
-        return low if low == high else f"{low} to {high}"
-
     @cached_property
     def _ct(self) -> pd.DataFrame:
         """What a kWh costs and earns, in cents of the money shown, by slot; no columns without prices."""
         frame = self.prices.frame
+        if frame.empty:
+            return pd.DataFrame(index=pd.DatetimeIndex([], tz="UTC"))
         return frame.pivot_table(index="interval_start_utc", columns="series", values="price_ct_per_kwh")
 
     def _local(self, moment: Any) -> pd.Timestamp:
@@ -238,3 +241,11 @@ class _Each:
 
     alike: bool
     text: str
+
+
+def _price(ct: np.ndarray | None) -> str:
+    """The prices of a stretch: one, or from the least to the most; none where none are known."""
+    if ct is None:
+        return ""
+    low, high = f"{ct.min():.1f}", f"{ct.max():.1f}"
+    return low if low == high else f"{low} to {high}"

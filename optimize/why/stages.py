@@ -68,14 +68,6 @@ class Alone:
     stays: tuple[Stay, ...]
     wear: Worn
 
-    def slots(self) -> dict[int, tuple[int, int]]:
-        """Slot of the day → its stay and its number there."""
-        return {
-            slot: (number, at)
-            for number, stay in enumerate(self.stays)
-            for at, slot in enumerate(stay.window.slots)
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worn:

@@ -38,15 +38,16 @@ EMPTY = {
 
 
 def told(
-    *stretches: dict[str, Any], power_kw: float = 8.0, held_by: str = "free", money: Money = EURO
+    *stretches: dict[str, Any], held_by: str = "free", money: Money = EURO, priced: bool = True
 ) -> list[dict[str, Any]]:
     """The stretches of one session as a page tells them; each is an hour, drawn at 10 to 13 ct, sold at 8."""
     count = 4 * len(stretches)
     slots = pd.DataFrame({"interval_start_utc": pd.date_range(BEGIN, periods=count, freq="15min")})
-    slots["power_kw"], slots["held_by"] = power_kw, held_by
+    slots["power_kw"], slots["held_by"] = 8.0, held_by
     bought = slots.assign(series="bought", price_ct_per_kwh=10.0 + np.arange(count) % 4)
     sold = slots.assign(series="sold", price_ct_per_kwh=8.0)
-    prices = UsedPrices(frame=pd.concat([bought, sold]), titles={}, note="", unit="ct/kWh")
+    frame = pd.concat([bought, sold])[: None if priced else 0]
+    prices = UsedPrices(frame=frame, titles={}, note="", unit="ct/kWh")
     rows = [
         EMPTY | one | {"interval_start_utc": BEGIN + 4 * n * QUARTER,
                        "interval_end_utc": BEGIN + 4 * (n + 1) * QUARTER}
@@ -150,6 +151,11 @@ def test_holding_names_the_hour_that_it_keeps_its_charge_for() -> None:
     hold = {"action": "holds", "feed_eur_per_kwh": 0.0001, "feed_exact": True, "feed_utc": at(1)}
     first, _ = told(hold, {"action": "feeds back", "worth_eur": 0.1, "worth_exact": True})
     assert first["why"] == "keeps it for 19:00; feeding back at 18:15 would be as good"
+
+
+def test_without_prices_none_is_told() -> None:
+    (found,) = told(SAID[0][0], priced=False)
+    assert (found["price"], found["kwh"]) == ("", 8.0)
 
 
 def test_other_money_is_told_at_its_rate() -> None:
