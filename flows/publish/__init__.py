@@ -2,7 +2,8 @@
 
 stored_plan   what the warehouse holds of a plan, prices the prices that it was made with
 schedule      the schedule as a file: it is there before the first page is drawn
-pages         the pages, battery_page what stands on a car's, twin_section on its engineer's part
+pages         the pages, battery_page what stands on a car's, why on its reasons,
+              twin_section on its engineer's part
 drawing       a chart as inline SVG; day_charts, twin_charts: those of a day and of a twin
 templates     the pages' HTML and style; everything that comes from data is escaped
 
