@@ -15,6 +15,7 @@ from flows.plain import records
 from flows.publish.prices import UsedPrices
 
 _HOURS = 0.25
+_SLOT = pd.Timedelta(hours=_HOURS)
 _ALIKE_CT = 0.05
 """Less than that a kWh, and one is as good as the other."""
 HELD = {
@@ -81,6 +82,7 @@ class Why:
                     "begin": self._day(stretches[0]["interval_start_utc"]),
                     "leaves": self._day(due["departure_utc"]) if due else "",
                     "due": due,
+                    "beyond": bool(due) and due["departure_utc"] - stretches[-1]["interval_end_utc"] >= _SLOT,
                     "stretches": [
                         self._stretch(row, stretches[at + 1 :], of_slots[here[at]])
                         for at, row in enumerate(stretches)

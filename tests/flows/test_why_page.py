@@ -57,6 +57,7 @@ def told(
     departures = pd.DataFrame([due | {"missing_kwh": 0.0}])
     why = Why(prices=prices, timezone="Europe/Berlin", money=money)
     (session,) = why.sessions(pd.DataFrame(rows), slots, departures)
+    assert (session["begin"], session["beyond"]) == ("20 Mar 18:00", False)
     found: list[dict[str, Any]] = session["stretches"]
     return found
 
@@ -219,8 +220,8 @@ def test_a_page_tells_every_stretch_of_the_followed_mode_as_it_is_stored(made: W
                 assert cells[6] == f"{'' if row['worth_exact'] else '≥ '}{100 * row['worth_eur']:,.1f}"
                 mine = followed[(followed["battery_id"] == name) & (followed["interval_start_utc"] >= begin)]
                 mine = mine[mine["interval_start_utc"] < end]
-                assert cells[2] == f"{mine['power_kw'].abs().sum() / 4:.1f}"
-            assert cells[5]
+                assert cells[3] == f"{mine['power_kw'].abs().sum() / 4:.1f}"
+            assert cells[2]
 
 
 def test_price_power_and_charge_with_its_bounds_lie_on_one_axis(made: Workspace) -> None:
