@@ -19,7 +19,7 @@ forecast     what is not told yet, from the past: when cars plug in and what the
 assemble     powers → plan; reasons: why a departure was missed; binding: what holds each power
 check        independent check of any plan, from the definitions; check_reserves: bids; check_terms: by what
 account      money and energy of any plan, from the definitions
-plan         all of it: plan_day
+plan         all of it: plan_day; why: what doing otherwise would cost a car
 errors       the room's error tree
 
 The function `account` shares its module's name: import it as `from optimize.account import account`.

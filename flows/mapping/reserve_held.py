@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -79,8 +79,7 @@ def held_reserve(
     """
     keys = sorted({(str(row["product"]), str(row["direction"])) for row in records(rows[_KEY])})
     return {
-        key: _held(executed, key, *(_of(frame, key) for frame in (rows, by_car, awards)), cars)
-        for key in keys
+        key: _held(executed, key, _of(rows, key), _of(by_car, key), _of(awards, key), cars) for key in keys
     }
 
 
@@ -118,7 +117,8 @@ def called_reserve(
     """
     there = products().reserve
     found, beyond, unheld = list[Called](), dict[str, npt.NDArray[np.bool_]](), list[str]()
-    for (name, way), own in calls.groupby(_KEY):
+    for (name, direction), own in calls.groupby(_KEY):
+        way: Literal["up", "down"] = "up" if direction == "up" else "down"
         product = there.get(str(name))
         unpaid = product is not None and not product.energy_paid
         kw, everyone, most = np.zeros((cars, len(slots))), np.zeros(len(slots)), np.zeros(len(slots))
@@ -142,7 +142,7 @@ def called_reserve(
         )
         found.append(call)
         if more.any():
-            beyond[call.name] = (part[:, more] > 0.0).any(axis=1)
+            beyond[call.name] = np.asarray((part[:, more] > 0.0).any(axis=1), dtype=np.bool_)
         if energy[everyone <= 0.0].any():
             unheld.append(call.name)
     return CalledReserve(called=found, beyond=beyond, unheld=unheld)

@@ -140,7 +140,7 @@ class DayImbalance:
             surplus,
             long_price,
             short_price,
-            sides={slots.get_loc(at): one for at, one in sides.items()},
+            sides={int(slots.get_indexer(pd.DatetimeIndex([at]))[0]): one for at, one in sides.items()},
         )
         partly = bool(np.isfinite(long_price).any())
         earned, why = dict[str, Decimal](), dict[str, str]()

@@ -3,8 +3,8 @@
 stored_plan   what the warehouse holds of a plan, prices the prices that it was made with
 schedule      the schedule as a file: it is there before the first page is drawn
 site          the pages of a workspace: start_page what stands on the first of them
-pages         the pages of a plan: fleet_page what stands on the first, battery_page on a car's, twin_section
-              on its engineer's part
+pages         the pages of a plan: fleet_page what stands on the first, battery_page on a car's, why on its
+              reasons, twin_section on its engineer's part
 drawing       a chart as inline SVG; day_charts, twin_charts: those of a day and of a twin
 templates     the pages' HTML and style; everything that comes from data is escaped
 

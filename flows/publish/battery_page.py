@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from flows.money import EURO, Money
 from flows.plain import records
 from flows.publish import day_charts, twin_charts
 from flows.publish.stored_plan import StoredPlan
 from flows.publish.twin_section import twin_section
+from flows.publish.why import NONE_KEPT, Why
 from twin.chemistry import chemistry
 from twin.types import Calibration
 
@@ -43,7 +45,10 @@ class BatteryPages:
     """What the pages of all cars of a plan are filled with; `of` for one of them."""
 
     plan: StoredPlan
+    why: Why
     slots: _Rows
+    reasons: _Rows
+    departures: _Rows
     cars: _Rows
     points: _Rows
     residuals: _Rows
@@ -54,11 +59,14 @@ class BatteryPages:
     history: _Rows
 
     @classmethod
-    def of_plan(cls, plan: StoredPlan) -> BatteryPages:
+    def of_plan(cls, plan: StoredPlan, money: Money = EURO) -> BatteryPages:
         """Rows of a plan by car or by calibration."""
         return cls(
             plan=plan,
+            why=Why(prices=plan.prices, timezone=plan.axis.timezone, money=money),
             slots=_Rows(plan.slots, "battery_id"),
+            reasons=_Rows(plan.reasons, "battery_id"),
+            departures=_Rows(plan.departures[plan.departures["mode"] == plan.followed], "battery_id"),
             cars=_Rows(plan.cars, "battery_id"),
             points=_Rows(plan.life_points, "calibration_id"),
             residuals=_Rows(plan.residuals, "calibration_id"),
@@ -79,6 +87,7 @@ class BatteryPages:
             held = Calibration.from_record(record | {"calibration_id": calibration_id})
         nominal = float(battery["nominal_energy_kwh"].iloc[0]) if len(battery) else math.nan
         capacity = float(record["usable_energy_kwh"]) if record else nominal
+        slots = self.slots.of(battery_id)
         points, residuals = self.points.of(calibration_id), self.residuals.of(calibration_id)
         return {
             "battery_id": battery_id,
@@ -91,9 +100,20 @@ class BatteryPages:
             "duty": held.record.duty if held else None,
             "cars": records(self.cars.of(battery_id)),
             "points": records(points),
-            "day_chart": day_charts.battery_day(plan.axis, self.slots.of(battery_id), capacity)
+            "followed": plan.followed,
+            "timezone": plan.axis.timezone,
+            "day_chart": day_charts.battery_day(
+                plan.axis,
+                slots,
+                capacity,
+                prices=plan.prices,
+                stretches=self.reasons.of(battery_id),
+                departures=self.departures.of(battery_id),
+            )
             if capacity > 0
             else "",
+            "stays": self._stays(battery_id, slots),
+            "no_reasons": NONE_KEPT,
             "fit_chart": twin_charts.voltage_fit(residuals) if len(residuals) else "",
             "law_chart": twin_charts.life_law(points) if len(points) else "",
             **twin_section(
@@ -106,3 +126,11 @@ class BatteryPages:
                 as_of_utc=pd.Timestamp(plan.header["as_of_utc"]),
             ),
         }
+
+    def _stays(self, battery_id: str, slots: pd.DataFrame) -> Sequence[Mapping[str, Any]]:
+        """The car's sessions with why it does what it does in each; none where no reasons were kept."""
+        reasons = self.reasons.of(battery_id)
+        if reasons.empty:
+            return ()
+        followed = slots[slots["mode"] == self.plan.followed]
+        return self.why.sessions(reasons, followed, self.departures.of(battery_id))

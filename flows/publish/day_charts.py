@@ -14,11 +14,14 @@ import pandas as pd
 from markupsafe import Markup
 
 from flows.money import EURO, Money
-from flows.publish.drawing import Axis, Line, Mark, Panel, Rule, Tick, figure
+from flows.publish.drawing import Axis, Dots, Line, Mark, Panel, Rule, Tick, figure
+from flows.publish.prices import UsedPrices
 from optimize.types import MODES
 
 _SLOT_HOURS = 0.25
 _TICK_HOURS, _MAJOR_HOURS = 2, 6
+_LOW = 120
+"""Pixels of a panel that is one of several of a car."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +85,54 @@ def price_and_power(
     return figure(panels, _legend(sites["mode"]))
 
 
-def battery_day(axis: DayAxis, slots: pd.DataFrame, capacity_kwh: float) -> Markup:
-    """A car's charge over the day by mode, while it is plugged in; `slots`: its rows of out_plan_slot."""
+def battery_day(
+    axis: DayAxis,
+    slots: pd.DataFrame,
+    capacity_kwh: float,
+    *,
+    prices: UsedPrices,
+    stretches: pd.DataFrame,
+    departures: pd.DataFrame,
+) -> Markup:
+    """A car's day by mode over one axis: prices, power at its plug, and its charge while it is plugged in.
+
+    slots, stretches, departures: its rows of out_plan_slot, and of out_plan_reason and out_plan_departure in
+    the mode that is followed. Charge is drawn with what the car may hold and what it is to leave with.
+    """
+    x, legend = axis.x(), _legend(slots["mode"])
+    panels = []
+    if prices.titles:
+        named = [(name, prices.frame[prices.frame["series"] == name]) for name in prices.titles]
+        drawn: list[Mark] = [_steps(axis, own, "price_ct_per_kwh", name) for name, own in named]
+        title = f"Price at the plug, {prices.unit}"
+        panels.append(Panel(title=title, x=x, marks=[Rule("zero", 0.0), *drawn], height=_LOW))
+        legend |= {name: title.partition(",")[0].lower() for name, title in prices.titles.items()}
+    power: list[Mark] = [_steps(axis, own, "power_kw", mode) for mode, own in _by_mode(slots)]
+    panels.append(
+        Panel(title="Power at the plug, kW (− fed back)", x=x, marks=[Rule("zero", 0.0), *power], height=_LOW)
+    )
     known = slots[slots["energy_start_kwh"].notna() & slots["energy_end_kwh"].notna()]
-    marks = [Line(mode, *_sessions(axis, own, capacity_kwh)) for mode, own in _by_mode(known)]
-    return figure([Panel(title="State of charge", x=axis.x(), marks=marks)], _legend(slots["mode"]))
+    marks: list[Mark] = [Line(mode, *_sessions(axis, own, capacity_kwh)) for mode, own in _by_mode(known)]
+    if len(stretches):
+        marks += _allowed(axis, stretches, capacity_kwh)
+        legend["zero"] = "the least and the most that it may hold"
+    if len(departures):
+        leaves = axis.since(departures["departure_utc"])
+        promised = departures["target_kwh"].to_numpy(dtype=np.float64) / capacity_kwh
+        here = leaves <= axis.hours
+        marks.append(Dots("lives", leaves[here], promised[here]))
+        legend["lives"] = "what it is to leave with"
+    return figure([*panels, Panel(title="State of charge", x=x, marks=marks)], legend)
+
+
+def _allowed(axis: DayAxis, stretches: pd.DataFrame, capacity_kwh: float) -> list[Mark]:
+    """The least and the most that a car may hold, stretch by stretch."""
+    begin, end = (axis.since(stretches[f"interval_{edge}_utc"]) for edge in ("start", "end"))
+    return [
+        Rule("zero", kwh / capacity_kwh, (float(first), float(last)))
+        for name in ("lowest_kwh", "highest_kwh")
+        for kwh, first, last in zip(stretches[name].tolist(), begin, end, strict=True)
+    ]
 
 
 def _legend(modes: pd.Series) -> dict[str, str]:

@@ -56,7 +56,7 @@ def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> li
         )
         files = [write_whole(fresh / "index.html", run_page)]
         make_folder(fresh / "batteries")
-        page, pages = environment.get_template("battery.html"), BatteryPages.of_plan(plan)
+        page, pages = environment.get_template("battery.html"), BatteryPages.of_plan(plan, workspace.money)
         followed = plan.cars[plan.cars["mode"] == plan.followed]
         for battery_id, calibration_id in zip(
             followed["battery_id"].astype(str), followed["calibration_id"].astype(str), strict=True

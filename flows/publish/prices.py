@@ -26,24 +26,25 @@ class UsedPrices:
 
     frame: one row a quarter-hour and series: interval_start_utc, series (one of those named in `titles`),
     price_ct_per_kwh (hundredths of the money shown); empty where the plan knew no price. titles: series →
-    what it is, in the order drawn.
+    what it is, in the order drawn. unit: of the prices.
     """
 
     frame: pd.DataFrame
     titles: Mapping[str, str]
     note: str
+    unit: str
 
 
 def used_prices(known: Known, header: Mapping[str, Any], money: Money = EURO) -> UsedPrices:
     """The prices of a plan in some money; ``header``: its row of out_plan."""
     rows = known.read("out_plan_price", where={"plan_id": header["plan_id"]})
-    columns = ["interval_start_utc", "series", "price_ct_per_kwh"]
+    columns, unit = ["interval_start_utc", "series", "price_ct_per_kwh"], f"{money.cent}/kWh"
     if rows.empty:
         missing = "This plan was made before plans stored their prices, so none is drawn."
-        return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, note=missing)
+        return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, note=missing, unit=unit)
     if header["plan_source"] == "charge_only" or not rows[list(_COLUMNS.values())].any(axis=None):
         missing = "No price was known, so none is drawn."
-        return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, note=missing)
+        return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, note=missing, unit=unit)
     frames = [
         rows[["interval_start_utc"]].assign(
             series=name, price_ct_per_kwh=100 * rows[_COLUMNS[name]] / money.euros
@@ -53,6 +54,7 @@ def used_prices(known: Known, header: Mapping[str, Any], money: Money = EURO) ->
     sources = set(rows["price_source"])
     return UsedPrices(
         frame=pd.concat(frames)[columns],
-        titles={name: f"{title}, {money.cent}/kWh" for name, title in _TITLES.items()},
+        titles={name: f"{title}, {unit}" for name, title in _TITLES.items()},
         note=" ".join(note for source, note in _NOTES.items() if source in sources),
+        unit=unit,
     )

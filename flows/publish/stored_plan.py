@@ -31,6 +31,7 @@ class StoredPlan:
     modes: pd.DataFrame
     cars: pd.DataFrame
     slots: pd.DataFrame
+    reasons: pd.DataFrame
     sites: pd.DataFrame
     departures: pd.DataFrame
     calibrations: pd.DataFrame
@@ -73,6 +74,7 @@ def stored_plan(workspace: Workspace, plan_id: str) -> StoredPlan:
         modes=modes,
         cars=cars,
         slots=known.read("out_plan_slot", where=mine),
+        reasons=known.read("out_plan_reason", where=mine),
         sites=known.read("out_plan_site_slot", where=mine),
         departures=known.read("out_plan_departure", where=mine),
         calibrations=calibrations.set_index("calibration_id"),

@@ -19,6 +19,7 @@ from flows.mapping.past import followed_rows
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.plannable import in_words
 from flows.mapping.question import day_problem, unlinked
+from flows.mapping.reason_rows import reason_rows
 from flows.mapping.rungs import MODES, RUNGS, PlanSource
 from flows.mapping.site_notes import overloaded
 from flows.mapping.twin_wear import TwinWear, twin_wear
@@ -44,6 +45,7 @@ class Made:
     own_misses: departures that the cars miss and ordered charging keeps. notes: what is not as it should be.
     source: the rung that it stands on; rungs: that of single cars, where they stand on several. reserve: what
     is held of what was won, rows of out_plan_reserve; reserve_slots: by which cars, of out_plan_reserve_slot.
+    reasons: why the cars do what they follow, rows of out_plan_reason; none where nobody reads of it.
     """
 
     following: str | None
@@ -57,6 +59,7 @@ class Made:
     rungs: Mapping[str, PlanSource]
     reserve: pd.DataFrame
     reserve_slots: pd.DataFrame
+    reasons: pd.DataFrame
 
 
 def make(context: Context, inputs: PlanInputs) -> Made:
@@ -89,6 +92,13 @@ def make(context: Context, inputs: PlanInputs) -> Made:
     except Exception as error:  # a figure for the reader: the schedule does not wait for it
         _log.warning("the twin has no word on the wear of this plan", exc_info=True)
         notes.append(f"wear by twin is not known: {in_words(error)}")
+    reasons = pd.DataFrame()
+    try:
+        if context.shown:
+            reasons = reason_rows(question, solved.plans[followed])
+    except Exception as error:  # as above
+        _log.warning("why the cars do what this plan says is not known", exc_info=True)
+        notes.append(f"why cars do what they do is not known: {in_words(error)}")
     return Made(
         following=solved.following,
         problems=solved.problems,
@@ -101,6 +111,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
         rungs=solved.rungs,
         reserve=reserve,
         reserve_slots=reserve_slot_rows(inputs.awards, question, solved.plans[followed], followed),
+        reasons=reasons,
     )
 
 

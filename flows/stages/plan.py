@@ -27,7 +27,7 @@ from flows.version import code_version
 from warehouse.rows import Scalar
 from warehouse.store import Guard, Read
 
-_OF_CARS = ("out_plan_car", "out_plan_slot", "out_plan_departure")
+_OF_CARS = ("out_plan_car", "out_plan_slot", "out_plan_departure", "out_plan_reason")
 
 
 @recorded("plan")
@@ -166,6 +166,7 @@ def _tables(
         **plan_frames(inputs, made.problems, made.planned.plans, made.wear),
         **({"out_plan_reserve": made.reserve} if len(made.reserve) else {}),
         **({"out_plan_reserve_slot": made.reserve_slots} if len(made.reserve_slots) else {}),
+        **({"out_plan_reason": made.reasons} if len(made.reasons) else {}),
     }
     lineage: dict[str, Any] = {
         "plan_id": verdict.plan_id,
@@ -176,7 +177,8 @@ def _tables(
         "code_version": code_version(),
     }
     stated = {name: frame.assign(**lineage) for name, frame in tables.items()}
-    for name in _OF_CARS if made.rungs else ():  # each car's own, in the mode that is followed
+    of_cars = [name for name in _OF_CARS if name in stated] if made.rungs else []
+    for name in of_cars:  # each car's own, in the mode that is followed
         mine = stated[name]["mode"] == made.followed
         stated[name].loc[mine, "plan_source"] = stated[name].loc[mine, "battery_id"].map(made.rungs)
     return stated

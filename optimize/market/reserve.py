@@ -104,7 +104,7 @@ def _money(
 ) -> FloatArray:
     """€ of each car, [n]; cars with an amount where there is no price are noted."""
     lacks = (amount > 0.0) & ~np.isfinite(price)
-    for i in np.flatnonzero(lacks.any(axis=1)):
+    for i in np.flatnonzero(lacks.any(axis=1)).tolist():
         unpriced.setdefault(cars[i], []).append(name)
     money: FloatArray = (amount * np.where(np.isfinite(price), price, 0.0)).sum(axis=1)
     return money

@@ -150,7 +150,8 @@ def _parted(eur: Decimal | None, share: Decimal | None) -> tuple[Decimal | None,
         return None, NOTHING, NOTHING
     whole = to_cent(eur)
     owner = (share or NOTHING) * whole
-    return whole, *in_cents(whole, (owner, whole - owner))
+    mine, rest = in_cents(whole, (owner, whole - owner))
+    return whole, mine, rest
 
 
 def in_cents(total: Decimal, shares: Sequence[Decimal]) -> tuple[Decimal, ...]:

@@ -19,7 +19,7 @@ from flows.plain import records
 from flows.publish import publish_run
 from flows.publish.battery_page import BatteryPages
 from flows.publish.day_charts import DayAxis, battery_day, price_and_power
-from flows.publish.prices import used_prices
+from flows.publish.prices import UsedPrices, used_prices
 from flows.publish.twin_charts import calibrations_so_far as calibrations_chart
 from flows.publish.twin_section import calibrations_so_far, twin_section, wear_days
 from flows.stages import Context
@@ -227,6 +227,14 @@ def test_a_day_of_any_length_is_drawn_from_end_to_end(day: date, hours: int) -> 
     assert shown == 3 * ["00:00", *["02:00"] * (hours - 23), "24:00"]
 
 
+def day_of(axis: DayAxis, rows: pd.DataFrame) -> str:
+    """A car's chart without prices, reasons and departures."""
+    none = UsedPrices(frame=pd.DataFrame(), titles={}, note="", unit="ct/kWh")
+    nothing = pd.DataFrame()
+    rows = rows.assign(power_kw=0.0)
+    return battery_day(axis, rows, 20.0, prices=none, stretches=nothing, departures=nothing)
+
+
 def test_charge_is_drawn_from_plug_in_to_plug_out_and_not_in_between() -> None:
     slots = market_day_slots(DAY, ZONE)
     axis = DayAxis(slots=slots, timezone="Europe/Berlin")
@@ -234,7 +242,7 @@ def test_charge_is_drawn_from_plug_in_to_plug_out_and_not_in_between() -> None:
     rows = pd.DataFrame({"interval_start_utc": slots, "mode": "ordered"})
     rows["energy_start_kwh"] = pd.Series(10.0, index=there)
     rows["energy_end_kwh"] = pd.Series(11.0, index=there)
-    first, second = lines(battery_day(axis, rows, 20.0), "State of charge")
+    first, second = lines(day_of(axis, rows), "State of charge")
     quarter = WIDTH / 96
     assert (first[0, 0], first[-1, 0]) == pytest.approx((0, 8 * quarter), abs=0.06)
     assert (second[0, 0], second[-1, 0]) == pytest.approx((40 * quarter, 44 * quarter), abs=0.06)

@@ -11,6 +11,7 @@ from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.outputs import OUTPUTS, SEVERITIES
 from warehouse.contracts.privacy import PRIVACY
 from warehouse.contracts.realised import REALISED
+from warehouse.contracts.reasons import REASONS
 from warehouse.contracts.settlement import SETTLEMENT
 from warehouse.contracts.types import TableContract, choice, integer, moment, number, text
 from warehouse.errors import UnknownTableError, nearest
@@ -202,6 +203,7 @@ _TABLES = (
     *FORECAST,
     *BIDS,
     *PRIVACY,
+    *REASONS,
 )
 CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for table in _TABLES})
 """Table name → contract, for every table of the warehouse."""
