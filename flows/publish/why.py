@@ -82,7 +82,8 @@ class Why:
                     "begin": self._day(stretches[0]["interval_start_utc"]),
                     "leaves": self._day(due["departure_utc"]) if due else "",
                     "due": due,
-                    "beyond": bool(due) and due["departure_utc"] - stretches[-1]["interval_end_utc"] >= _SLOT,
+                    "beyond": due is not None
+                    and due["departure_utc"] - stretches[-1]["interval_end_utc"] >= _SLOT,
                     "stretches": [
                         self._stretch(row, stretches[at + 1 :], of_slots[here[at]])
                         for at, row in enumerate(stretches)
