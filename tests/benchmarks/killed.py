@@ -43,7 +43,7 @@ from warehouse.contracts import CONTRACTS
 DAY = date(2026, 10, 21)
 AS_OF = local(DAY - timedelta(days=1), "14:00")
 CARS = ("car-1", "car-2", "car-3")
-_OF_A_RUN = {"run_id", "made_utc", "started_utc", "finished_utc"}
+_OF_A_RUN = {"run_id", "made_utc", "started_utc", "finished_utc", "solve_seconds"}
 _LONGEST_S = 600.0
 
 
