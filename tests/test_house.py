@@ -93,6 +93,8 @@ PAST_KNOWN = {
     "erase.py": {"core_battery", "out_plan", "out_plan_car"},
     # what was answered, and its ε, are spent as of whatever moment
     "release.py": {"out_private_release"},
+    # what was erased is gone as of every moment
+    "settled_energy.py": {"out_erasure"},
     # what has run, by the clock
     "situation.py": {"out_run"},
     # two plans: their own rows, by id
