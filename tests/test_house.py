@@ -102,6 +102,8 @@ PAST_KNOWN = {
     "bid_rows.py": {"table"},
     # what was answered, and its ε, are spent as of whatever moment
     "release.py": {"out_private_release"},
+    # what was erased is gone as of every moment
+    "settled_energy.py": {"out_erasure"},
     # what has run, by the clock
     "situation.py": {"out_run"},
     "told_checks.py": {"out_run"},
