@@ -106,7 +106,6 @@ GIVEN = {
     "site_limits": hourly(DAY, 1, "import_limit_kw", 9.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 0.3, zone=ZONE),
     "awards": awards(0.002),
-    "activations": activations(0.1),
     "imbalance_prices": hourly(DAY, 1, "price_eur_per_kwh", 0.2, zone=ZONE),
 }
 HOSTILE = {
