@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.context import Context
+from flows.errors import FlowsError
 from flows.publish.backtest_page import contents as backtest_page
 from flows.publish.data_page import contents as data_page
 from flows.publish.dictionary_page import contents as dictionary_page
@@ -19,7 +20,14 @@ from flows.publish.forecast_page import contents as forecast_page
 from flows.publish.html import environment_of, shell
 from flows.publish.money_page import money_page
 from flows.publish.start_page import start_page
+from warehouse.errors import LockedError, UnwritableError
 from warehouse.files import make_folder, write_whole
+
+
+class PageError(FlowsError):
+    """A page of the workspace that cannot be made."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +60,26 @@ def navigation(here: str = "", *, up: str = "") -> list[dict[str, Any]]:
 
 
 def write_site(context: Context) -> list[Path]:
-    """Write the pages of a workspace under reports/, the front door last; returns it first."""
+    """Write the pages of a workspace under reports/, the front door last; returns it first.
+
+    Raises PageError that names a page which cannot be made, when all others are written.
+    """
     workspace = context.workspace
     environment = environment_of(workspace.money)
     make_folder(workspace.reports)
-    files: list[Path] = []
+    files, failed = list[Path](), dict[str, Exception]()
     for page in reversed(PAGES):
-        text = environment.get_template(f"{page.name}.html").render(
-            **dict(shell(workspace, environment)) | {"navigation": navigation(page.name)},
-            **page.contents(context),
-        )
+        try:
+            text = environment.get_template(f"{page.name}.html").render(
+                **dict(shell(workspace, environment)) | {"navigation": navigation(page.name)},
+                **page.contents(context),
+            )
+        except (LockedError, UnwritableError):
+            raise
+        except Exception as error:  # whatever is wrong with one page costs no other
+            failed[page.name] = error
+            continue
         files.append(write_whole(workspace.reports / f"{page.name}.html", text))
+    for name, error in failed.items():
+        raise PageError(f"reports/{name}.html cannot be made: {type(error).__name__}: {error}") from error
     return files[::-1]

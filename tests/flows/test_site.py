@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from flows.publish import publish_run
+from flows.publish import publish_run, site
 from flows.publish.site import write_site
 from flows.stages import Context
 from flows.stages.maintain import let_pages_go
@@ -117,6 +118,24 @@ def test_pages_of_old_days_go_where_it_is_asked_for_and_no_others(own: Workspace
     assert [path.name for path in (own.reports / "plans").iterdir()] == ["of-my-own"] and elsewhere.is_dir()
     publish(late, DAY)
     assert (own.reports / str(DAY) / "index.html").is_file(), "they are made anew"
+
+
+def test_a_page_that_cannot_be_made_costs_no_other_and_is_named(
+    own: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(context: Context) -> dict[str, object]:
+        raise ZeroDivisionError("nothing to divide by")
+
+    money, start_html = (own.reports / f"{name}.html" for name in ("money", "index"))
+    before = money.read_bytes()
+    start_html.unlink()
+    pages = tuple(replace(page, contents=broken) if page.name == "money" else page for page in site.PAGES)
+    monkeypatch.setattr(site, "PAGES", pages)
+    with pytest.raises(
+        site.PageError, match=r"money.html cannot be made: ZeroDivisionError: nothing"
+    ):
+        write_site(Context.of(own, LATER))
+    assert start_html.is_file() and money.read_bytes() == before
 
 
 def test_an_empty_workspace_has_a_start_page(tmp_path: Path) -> None:
