@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOMS = ("data_checks", "flows", "optimize", "twin", "warehouse")
-DATA_SUFFIXES = (".css", ".html", ".json", ".toml", ".yaml")
+DATA_SUFFIXES = (".css", ".html", ".js", ".json", ".toml", ".yaml")
 """Kinds of files that are code next to Python's: templates, mappings, catalogues."""
 _ROOT = Path(__file__).resolve().parent.parent
 _DATA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")

@@ -242,7 +242,10 @@ def test_a_book_that_is_not_in_force_makes_no_plan(workspace: Workspace) -> None
 def test_without_a_book_nothing_about_a_plan_changes(depot: Workspace) -> None:
     inputs = read_inputs(Context.of(depot, AS_OF), DAY)
     adders = {"import_adder_eur_per_kwh": 0.0, "vat": 0.0, "export_adder_eur_per_kwh": 0.0}
-    options = {"tariff": adders, "plan": depot.settings.plan.model_dump(exclude={"gap_warning"})}
+    options = {
+        "tariff": adders,
+        "plan": depot.settings.plan.model_dump(exclude={"gap_warning", "from_snapshot"}),
+    }
     assert inputs.parts["settings"] == hash_values(options)
     stated = inputs.prices
     past = [table.to_numpy().tolist() for table in (stated.past.table, stated.past_bought.table)]

@@ -87,8 +87,8 @@ def same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> bool:
 def test_the_tables_that_may_be_spooled_are_these_and_what_a_plan_writes(depot: Workspace) -> None:
     assert set(TABLES) == {
         "out_plan", "out_plan_source", "out_plan_price", "out_plan_mode", "out_plan_car", "out_plan_slot",
-        "out_plan_site_slot", "out_plan_departure", "out_plan_reserve", "out_left_out", "out_expected_stay",
-        "out_run",
+        "out_plan_site_slot", "out_plan_departure", "out_plan_reserve", "out_plan_reserve_slot",
+        "out_plan_reason", "out_left_out", "out_expected_stay", "out_run",
     }  # fmt: skip
 
 
