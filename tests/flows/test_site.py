@@ -131,9 +131,7 @@ def test_a_page_that_cannot_be_made_costs_no_other_and_is_named(
     start_html.unlink()
     pages = tuple(replace(page, contents=broken) if page.name == "money" else page for page in site.PAGES)
     monkeypatch.setattr(site, "PAGES", pages)
-    with pytest.raises(
-        site.PageError, match=r"money.html cannot be made: ZeroDivisionError: nothing"
-    ):
+    with pytest.raises(site.PageError, match=r"money.html cannot be made: ZeroDivisionError: nothing"):
         write_site(Context.of(own, LATER))
     assert start_html.is_file() and money.read_bytes() == before
 
