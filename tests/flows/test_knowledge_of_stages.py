@@ -142,7 +142,7 @@ def staged(workspace: Workspace) -> tuple[dict[str, pd.DataFrame], dict[str, str
         for name in CONTRACTS
         if name.startswith("out_") and name not in ("out_check", "out_run")
     }
-    # Runs have names and moments of their own: how long stages took is told by the clock, not by what was known.
+    # Runs have names and moments of their own: what stages took is told by the clock, not by what was known.
     clock = r"<h2 id=\"stages\">.*?(?=<h2 id=\"lineage\">)|20(?!24)\d\d-\d\d-\d\d \d\d:\d\d"
     runs = re.compile(rf"{clock}|\d{{8}}T\d{{6}}Z-[0-9a-f]{{6}}|svg_?\w*\d+|id=\"[^\"]*\"", re.S)
     pages = {
