@@ -80,7 +80,7 @@ def test_a_record_of_a_newer_version_teaches_nothing_and_says_so(caplog: pytest.
     good, newer = calibration("a", "2026-03-08", 0.9), calibration("b", "2026-03-08", -0.9)
     newer["parameters_json"] = json.dumps(json.loads(newer["parameters_json"]) | {"version": 99})
     assert priors(good, newer) == priors(good)
-    assert "b telles of its siblings nothing" in caplog.text
+    assert "b tells its siblings nothing" in caplog.text
     assert "version 99" in caplog.text
 
 
