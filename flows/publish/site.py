@@ -80,6 +80,6 @@ def write_site(context: Context) -> list[Path]:
             failed[page.name] = error
             continue
         files.append(write_whole(workspace.reports / f"{page.name}.html", text))
-    for name, error in failed.items():
-        raise PageError(f"reports/{name}.html cannot be made: {type(error).__name__}: {error}") from error
+    for name, why in failed.items():
+        raise PageError(f"reports/{name}.html cannot be made: {type(why).__name__}: {why}") from why
     return files[::-1]
