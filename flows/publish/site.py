@@ -60,7 +60,7 @@ def navigation(here: str = "", *, up: str = "") -> list[dict[str, Any]]:
 
 
 def write_site(context: Context) -> list[Path]:
-    """Write the pages of a workspace under reports/, the front door last; returns it first.
+    """Write the pages of a workspace under reports/, the front door last; returns them in this order.
 
     Raises PageError that names a page which cannot be made, when all others are written.
     """
@@ -82,4 +82,4 @@ def write_site(context: Context) -> list[Path]:
         files.append(write_whole(workspace.reports / f"{page.name}.html", text))
     for name, why in failed.items():
         raise PageError(f"reports/{name}.html cannot be made: {type(why).__name__}: {why}") from why
-    return files[::-1]
+    return files

@@ -139,5 +139,5 @@ def test_a_page_that_cannot_be_made_costs_no_other_and_is_named(
 def test_an_empty_workspace_has_a_start_page(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "new", zone=ZONE)
     workspace.enter()
-    page, *_ = write_site(Context.of(workspace, AS_OF))
+    *_, page = write_site(Context.of(workspace, AS_OF))
     assert "v2g run" in page.read_text(encoding="utf-8")
