@@ -53,7 +53,7 @@ def test_lines_are_where_their_values_are_and_break_where_there_is_none() -> Non
     assert first.tolist() == [[0.0, 0.0], [WIDE / 2, 100.0]] and second.tolist() == [[WIDE, 50.0]]
     steps = Line("v2g", np.array([0.0, 5.0, 10.0]), np.array([1.0, -1.0, -1.0]), step=True)
     (drawn_steps,) = lines(figure([Panel(title="power", x=AXIS, y=y, marks=[steps], height=100)]), "power")
-    assert drawn_steps.tolist() == [[0, 0], [500, 0], [500, 100], [1000, 100], [1000, 100]]
+    assert drawn_steps.tolist() == [[0, 0], [500, 0], [500, 100], [1000, 100]]
 
 
 def test_nothing_to_draw_draws_nothing_and_ends_nowhere() -> None:

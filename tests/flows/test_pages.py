@@ -213,11 +213,10 @@ def test_a_day_of_any_length_is_drawn_from_end_to_end(day: date, hours: int) -> 
     )
     prices = rows.assign(series="sold", price_ct_per_kwh=np.arange(count))
     chart = price_and_power(axis, prices, {"sold": "Sold at the plug, ct/kWh"}, sites)
-    for about in (
-        "Sold at the plug",
-        "a:b[c]: grid power",
-        "a:b[c]: worth of one kWh more room",
-    ):
+    (worth,) = lines(chart, "a:b[c]: worth of one kWh more room")
+    assert worth[[0, -1], 0].tolist() == [0, WIDTH], "a step is drawn where the value changes, and at the end"
+    assert worth[1:-1, 0] == pytest.approx(WIDTH / hours, abs=0.06)
+    for about in ("Sold at the plug", "a:b[c]: grid power"):
         (line,) = lines(chart, about)
         assert (line[0, 0], line[-1, 0]) == (0, WIDTH)
         steps = np.unique(line[:, 0])

@@ -59,8 +59,9 @@ class Line(_Points):
     def _piece(self, across: np.ndarray, down: np.ndarray) -> str:
         if not self.step:
             return "M" + "L".join(f"{a:.1f},{d:.1f}" for a, d in zip(across, down, strict=True))
-        to = "".join(f"H{a:.1f}V{d:.1f}" for a, d in zip(across[1:], down[1:], strict=True))
-        return f"M{across[0]:.1f},{down[0]:.1f}{to}"
+        steps = np.flatnonzero(np.diff(down)) + 1
+        to = "".join(f"H{a:.1f}V{d:.1f}" for a, d in zip(across[steps], down[steps], strict=True))
+        return f"M{across[0]:.1f},{down[0]:.1f}{to}H{across[-1]:.1f}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
