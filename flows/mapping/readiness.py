@@ -22,6 +22,16 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def capacity_kwh(cars: pd.DataFrame, usable_kwh: pd.Series, batteries: pd.DataFrame) -> pd.Series:
+    """Return the usable energy of cars by battery, kWh: of their calibrations, else as batteries are sold.
+
+    cars: rows of out_plan_car of one plan and mode; usable_kwh: by calibration; batteries: of core_battery.
+    """
+    usable = cars.set_index("battery_id")["calibration_id"].map(usable_kwh).astype(float)
+    nominal = batteries.set_index("battery_id")["nominal_energy_kwh"].astype(float)
+    return usable.fillna(nominal.reindex(usable.index))
+
+
 def readiness(departures: pd.DataFrame, slots: pd.DataFrame, capacity_kwh: pd.Series) -> pd.DataFrame:
     """Return a row a departure that something is promised for, in the order of time.
 

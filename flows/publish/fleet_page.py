@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from flows.mapping.readiness import readiness
+from flows.mapping.readiness import capacity_kwh, readiness
 from flows.mapping.told_checks import told_findings
 from flows.money import Money
 from flows.plain import records
@@ -66,19 +66,13 @@ def _verdict(plan: StoredPlan, departures: pd.DataFrame) -> Mapping[str, Any]:
 def _departures(plan: StoredPlan) -> pd.DataFrame:
     """Readiness by departure of the mode that is followed, clocks local."""
     departures, slots = (rows[rows["mode"] == plan.followed] for rows in (plan.departures, plan.slots))
-    found = readiness(departures, slots, _capacity(plan))
+    cars = plan.cars[plan.cars["mode"] == plan.followed]
+    usable = plan.calibrations["usable_energy_kwh"]
+    found = readiness(departures, slots, capacity_kwh(cars, usable, plan.batteries))
     for name in ("departure", "ready"):
         times = pd.to_datetime(found[f"{name}_utc"], utc=True)
         found[name] = times.dt.tz_convert(plan.axis.timezone)
     return found
-
-
-def _capacity(plan: StoredPlan) -> pd.Series:
-    """Usable energy of each car, kWh: of its calibration, else as its battery is sold."""
-    cars = plan.cars[plan.cars["mode"] == plan.followed].set_index("battery_id")
-    usable = cars["calibration_id"].map(plan.calibrations["usable_energy_kwh"])
-    nominal = plan.batteries.set_index("battery_id")["nominal_energy_kwh"]
-    return usable.astype(float).fillna(nominal.reindex(usable.index).astype(float))
 
 
 def _cars(plan: StoredPlan, departures: pd.DataFrame) -> pd.DataFrame:

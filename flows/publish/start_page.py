@@ -15,7 +15,7 @@ from flows.dispatch.gateway.status_file import read_status
 from flows.filenames import file_stem
 from flows.mapping.attention import attention
 from flows.mapping.in_force import IN_FORCE_BY, followed_mode, plans_in_force
-from flows.mapping.readiness import readiness
+from flows.mapping.readiness import capacity_kwh, readiness
 from flows.plain import records
 from flows.status import status_of
 from flows.workspace import Workspace
@@ -93,9 +93,11 @@ def _departures(known: Known, day: Mapping[str, Any], now: Any) -> list[dict[str
         "out_calibration", where={"calibration_id": sorted(set(cars["calibration_id"].dropna()))},
         columns=["calibration_id", "usable_energy_kwh"],
     ).set_index("calibration_id")["usable_energy_kwh"]  # fmt: skip
-    capacity = cars.set_index("battery_id")["calibration_id"].map(twins).astype(float).fillna(0.0)
+    batteries = known.read("core_battery", columns=["battery_id", "nominal_energy_kwh"])
     found = readiness(
-        known.read("out_plan_departure", where=mine), known.read("out_plan_slot", where=mine), capacity
+        known.read("out_plan_departure", where=mine),
+        known.read("out_plan_slot", where=mine),
+        capacity_kwh(cars, twins, batteries),
     )
     return records(found[pd.to_datetime(found["departure_utc"], utc=True) > pd.Timestamp(now)])
 

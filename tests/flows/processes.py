@@ -1,6 +1,20 @@
-"""Which processes still belong to a workspace."""
+"""Which processes still belong to a workspace; and one that dies at its work."""
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
+
+
+def in_killed_child(work: Callable[[], object]) -> None:
+    """Do it in a process that is killed while it is at it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
 def processes_of(prefect_home: Path) -> list[str]:

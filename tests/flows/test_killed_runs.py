@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from flows.under_way import begun_runs, under_way
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, price_rows, put, session_rows
 from tests.flows.prefect_database import put_database
+from tests.flows.processes import in_killed_child
 from warehouse.store import Warehouse
 
 LATER = AS_OF + timedelta(minutes=5)
@@ -32,17 +33,6 @@ LATER = AS_OF + timedelta(minutes=5)
 def end_here(*_: object) -> StageResult:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("still there")
-
-
-def in_child(work: Callable[[], object]) -> None:
-    """Do it in a process that is killed while it is at it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
 def ran(workspace: Workspace, context: Context, steps: Mapping[str, Step] | None = None) -> list[StageResult]:
@@ -93,7 +83,7 @@ def test_what_a_killed_run_had_quarantined_is_on_the_page_of_the_next(
     with monkeypatch.context() as patch:
         if "dataset" in moment:
             killed_after_a_dataset(patch)
-        in_child(lambda: ran(depot, killed, steps))
+        in_killed_child(lambda: ran(depot, killed, steps))
     stage = {"after the first dataset": "check", "after the check": "calibrate"}.get(moment, "publish")
     (left,) = status_of(depot)["under way"]
     assert (left["run_id"], left["state"], left["market_date"]) == (killed.run_id, "killed", str(DAY))
@@ -161,7 +151,7 @@ def test_a_killed_run_does_not_stay_as_running_in_prefects_pages(depot: Workspac
 
     put_database(depot)
     killed, going_on = Context.of(depot, AS_OF), Context.of(depot, LATER)
-    in_child(lambda: ran(depot, killed, {"ingest": end_here}))
+    in_killed_child(lambda: ran(depot, killed, {"ingest": end_here}))
     with server_of_run(depot), get_client(sync_client=True) as client:
         runs = {
             (one.name, context.run_id): client.create_flow_run(

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,7 @@ from flows.stages.spooled import take_in
 from flows.status_stored import status_at_once, store_status
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put
+from tests.flows.processes import in_killed_child
 from tests.warehouse.test_store_lock import HOLD
 from warehouse.backup import snapshot_taken
 from warehouse.errors import LockedError, SpoolError
@@ -133,16 +134,6 @@ def test_it_is_as_of_the_snapshot_and_never_later(kept: Workspace) -> None:
         assert own.context(Context.of(busy, AS_OF)).as_of == AS_OF
 
 
-def killed(work: Callable[[], object]) -> None:
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
-
-
 def end_here(*_: object, **__: object) -> Any:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -160,7 +151,7 @@ def test_killed_anywhere_while_it_is_taken_in_it_comes_in_once(
             patch.setattr("warehouse.store.insert", end_here)
         else:
             patch.setattr(Path, "unlink", end_here)
-        killed(lambda: take_in(kept.spool, kept.warehouse))
+        in_killed_child(lambda: take_in(kept.spool, kept.warehouse))
     assert len(files(kept)) == 1
     before = kept.warehouse.read("out_plan")
     assert len(before) == (1 if moment == "after" else 0)
@@ -188,7 +179,7 @@ def test_killed_before_its_schedule_goes_out_the_next_one_sends_it(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("flows.stages.aside.publish", end_here)
-        killed(lambda: planned_aside(kept))
+        in_killed_child(lambda: planned_aside(kept))
     assert len(files(kept)) == 1 and not list(kept.exports.glob("schedule_*"))
     (again, published) = planned_aside(kept)
     assert again.details["outcome"] == "unchanged"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from flows.mapping.readiness import readiness
+from flows.mapping.readiness import capacity_kwh, readiness
 
 START = pd.Timestamp("2026-06-16T20:00Z")
 CAPACITY = pd.Series({"a": 40.0, "b": 40.0})
@@ -77,6 +77,13 @@ def test_a_departure_within_a_quarter_hour_is_not_after_it() -> None:
     (row,) = found([departure("a", 3, 30.0, minutes=7)], slots("a", [10, 15, 20, 25, 30]))
     assert row["ready_utc"] == row["departure_utc"]
     assert row["margin_h"] == 0.0
+
+
+def test_a_car_without_a_calibration_is_as_large_as_it_is_sold() -> None:
+    cars = pd.DataFrame({"battery_id": ["a", "b"], "calibration_id": ["of a", ""]})
+    sold = pd.DataFrame({"battery_id": ["b", "a", "c"], "nominal_energy_kwh": [50.0, 60.0, 70.0]})
+    found = capacity_kwh(cars, pd.Series({"of a": 40.0}), sold)
+    assert found.to_dict() == {"a": 40.0, "b": 50.0}
 
 
 def test_without_departures_or_slots_there_is_nothing_to_tell() -> None:
