@@ -17,7 +17,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import FlowsError, NoAccountError, UsageError
-from flows.mapping.contracted import contracts_of, unknown_cars
+from flows.mapping.contracted import contracts_of, month_under, unknown_cars
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.logged import append
 from flows.mapping.meter_points import netted_cars
@@ -117,9 +117,10 @@ def days_to_settle(context: Context, day: date) -> list[date]:
 class _Day:
     """What a day is settled from.
 
-    account: rows of `cars` by battery and mode. before: rows of its settlements so far. hours: of each car, plugged in on the day and in its
-    month before it. unsettled: cars that cannot be settled, each with its reason: two contracts hold it,
-    its account lacks what its contract counts against, or a common meter nets its plug.
+    account: rows of `cars` by battery and mode. before: rows of its settlements so far. hours: of each car,
+    plugged in on the day and, by the same contract, in its month before it. unsettled: cars that cannot be
+    settled, each with its reason: two contracts hold it, its account lacks what its contract counts against,
+    or a common meter nets its plug.
     """
 
     day: date
@@ -170,7 +171,7 @@ class _Day:
             before=known.read("out_settlement", where=where),
             account={(row["battery_id"], row["mode"]): row for row in records(needed)},
             contracts=contracts,
-            hours=_plugged_hours(context, day, list(contracts)),
+            hours=_plugged_hours(context, day, contracts),
             imbalance=DayImbalance.of(known, zone, day, realised_id, scheduled),
             unsettled=unsettled,
         )
@@ -361,15 +362,21 @@ def _nothing_since(zone: str, day: date, observed: set[str]) -> Guard:
     return guard
 
 
-def _plugged_hours(context: Context, day: date, batteries: list[str]) -> dict[str, tuple[Decimal, Decimal]]:
+def _plugged_hours(
+    context: Context, day: date, of: Mapping[str, Contract]
+) -> dict[str, tuple[Decimal, Decimal]]:
     """Hours of sessions as they are known, on the day and in its month before it, by the seconds."""
     zone = context.workspace.zone
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
     month = pd.Timestamp(market_day_bounds(day.replace(day=1), zone)[0])
     sessions = context.known.sessions(month, end)
-    found = dict.fromkeys(batteries, (Decimal(0), Decimal(0)))
-    for battery, own in sessions[sessions["battery_id"].isin(batteries)].groupby("battery_id"):
-        found[str(battery)] = (_overlap(own, start, end), _overlap(own, month, start))
+    under = month_under(context.workspace.contracts, day, of)
+    edges = {one for own in under.values() for span in own for one in span}
+    begin = {one: pd.Timestamp(market_day_bounds(one, zone)[0]) for one in edges}
+    found = dict.fromkeys(of, (Decimal(0), Decimal(0)))
+    for name, own in sessions[sessions["battery_id"].isin(list(of))].groupby("battery_id"):
+        before = sum((_overlap(own, begin[one], begin[last]) for one, last in under[str(name)]), Decimal(0))
+        found[str(name)] = (_overlap(own, start, end), before)
     return found
 
 

@@ -20,7 +20,7 @@ from flows.stages.realise import realise
 from flows.workspace import Workspace
 from optimize.market.bill import to_cent
 from tests.flows.conftest import DAY, ZONE, put, spoil
-from tests.flows.test_realise import OVER
+from tests.flows.test_realise import NEXT, OVER
 from tests.flows.test_settle import (
     SHARED,
     agreed_anew,
@@ -314,3 +314,24 @@ def test_a_key_that_is_none_verifies_nothing_and_costs_no_other(settled_depot: W
         counted["signature_note"].str.contains("the key that is registered of meter M1 cannot be read").all()
     )
     assert not np.isnan(counted["import_kwh"]).any()
+
+
+def test_a_month_goes_on_with_a_new_version_and_begins_anew_with_another_contract(
+    settled_depot: Workspace,
+) -> None:
+    """0.1 € an hour up to 0.9 €: what the day before has earned of it counts against the same contract alone."""
+    capped = SHARED.replace("eur_per_hour = 0.1", "eur_per_hour = 0.1\ncap_eur_per_month = 0.9")
+    old = capped.replace("from = 2020-01-01", f"from = 2020-01-01\nuntil = {DAY}")
+    bonus = {}
+    for name, changes in {"version": ("version = 2", "version = 3"), "another": ('"shared"', '"other"')}.items():
+        new = capped.replace("from = 2020-01-01", f"from = {NEXT}").replace(*changes)
+        (settled_depot.root / "contract 1.toml").write_text(new, encoding="utf-8")
+        workspace = agreed_anew(settled_depot, old)
+        assert settled(workspace).exit_code == 0
+        both = pd.concat([rows_of(workspace, day).groupby("battery_id").last() for day in (DAY, NEXT)])
+        bonus[name] = both.loc["car-1", "bonus_eur"].tolist()
+        hours = both.loc["car-1", "plugged_hours"].tolist()
+    assert 0.0 < bonus["version"][0] < 0.9 < 0.1 * sum(hours)
+    assert cents(sum(bonus["version"])) == Decimal("0.90")
+    assert bonus["another"] == [bonus["version"][0], pytest.approx(min(0.9, 0.1 * hours[1]), abs=0.0051)]
+    assert bonus["another"][1] > bonus["version"][1]
