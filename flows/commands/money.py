@@ -115,7 +115,8 @@ def statement(
     from flows.console import working
     from flows.stages import Context
     from flows.stages.bill import month_of
-    from flows.stages.statement import require_car, settle_month
+    from flows.stages.ledger import require_car
+    from flows.stages.statement import settle_month
     from flows.stages.statement import statement as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)

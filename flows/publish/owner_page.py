@@ -22,7 +22,7 @@ LINES = {
     "compensation_eur": "For departures with less charge than promised",
     "floor_eur": "Up to what the battery wore",
     "owner_imbalance_eur": "Your part of what departing from the schedule earned",
-    "owner_reserve_eur": "Your part of what reserve for the grid paid",
+    "owner_reserve_eur": "Your part of what reserve for the grid paid, by what your car held",
 }
 
 

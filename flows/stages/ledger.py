@@ -56,10 +56,20 @@ def make_key(workspace: Workspace, name: str) -> StageResult:
     )
 
 
+def require_car(context: Context, battery_id: str) -> None:
+    """Refuse a car that nobody has declared or settled with: UsageError."""
+    for table in ("core_battery", "out_ledger"):
+        if not context.known.read(table, where={"battery_id": battery_id}, columns=["battery_id"]).empty:
+            return
+    raise UsageError(f"battery {battery_id!r} is not in the fleet", hint="`v2g ingest fleet` declares cars.")
+
+
 def entries(context: Context, battery: str | None) -> StageResult:
     """The entries of the log, or of one car, with what each settled."""
     where: dict[str, Any] = {} if battery is None else {"battery_id": battery}
     rows = records(context.known.read("out_ledger", where=where))
+    if battery is not None and not rows:
+        require_car(context, battery)
     noted = []
     for row in rows:
         said = json.loads(row["opening"]) if row["opening"] else None
@@ -162,7 +172,7 @@ def proved_by(
         read_export(folder),
         key=None if key is None else VerifierKey.parse(key),
         witnesses=[VerifierKey.parse(one) for one in witnesses],
-        since=None if since is None else since.read_text(encoding="utf-8"),
+        since=None if since is None else _text(since),
     )
     faults, quiet = _counted_again(proved)
     if faults:
@@ -278,4 +288,12 @@ def signer_of(workspace: Workspace) -> SignerKey:
         )
     if path.stat().st_mode & 0o077:
         raise UsageError(f"{path} can be read by others: chmod 600 it, or make a new log key")
-    return SignerKey.parse(path.read_text(encoding="utf-8"))
+    return SignerKey.parse(_text(path))
+
+
+def _text(path: Path) -> str:
+    """A file that has to be text; raises LedgerError for one that is none, OSError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LedgerError(f"{path} is no text") from error

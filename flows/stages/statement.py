@@ -41,14 +41,6 @@ _PAGE, _MANIFEST = "index.html", "manifest"
 _KIND = "v2g-planner/statement/1"
 
 
-def require_car(context: Context, battery_id: str) -> None:
-    """Refuse a car that nobody has declared or settled with, before a month is settled for it: UsageError."""
-    for table in ("core_battery", "out_ledger"):
-        if not context.known.read(table, where={"battery_id": battery_id}, columns=["battery_id"]).empty:
-            return
-    raise UsageError(f"battery {battery_id!r} is not in the fleet", hint="`v2g ingest fleet` declares cars.")
-
-
 def settle_month(context: Context, month: date, battery_id: str) -> tuple[StageResult, StageResult]:
     """Account for the days of a month that are over, and settle those that have an account.
 

@@ -180,7 +180,7 @@ def _energy(table: Table) -> EnergyPrice:
     if table.one_of("kind", ("spot", "windows")) == "windows":
         price = EnergyPrice(factor=Decimal(0), schedule=read_schedule(table))
     else:
-        markup = table.number("markup_eur_per_kwh", "0")
+        markup = table.price("markup_eur_per_kwh", "0")
         factor = table.number("factor", "1", least="0.01", most="10")
         price = EnergyPrice(factor=factor, schedule=constant(markup))
     table.refuse_rest()
@@ -192,7 +192,7 @@ def _feed_in(root: Table) -> tuple[EnergyPrice, Decimal]:
     table = root.table("feed_in")
     if table is None:
         return EnergyPrice(factor=Decimal(0), schedule=constant(Decimal(0))), Decimal(0)
-    premium = table.number("premium_eur_per_kwh", "0")
+    premium = table.price("premium_eur_per_kwh", "0")
     return _energy(table), premium
 
 
@@ -207,7 +207,7 @@ def _grid_fee(root: Table) -> Schedule:
 
 def _taxes(root: Table) -> dict[str, Decimal]:
     table = root.table("taxes")
-    found = {} if table is None else dict(table.named_numbers())
+    found = {} if table is None else dict(table.named_prices())
     if table is not None and "grid_fee" in found:
         raise table.error("grid_fee", "is no tax: it has a table of its own")
     return found

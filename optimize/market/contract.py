@@ -19,7 +19,8 @@
     eur_per_kwh_fed_back = 0.05       # metered at the plug
     share_of_price_fed_back = 0.4     # and of the day-ahead price of its quarter-hour; below 0 it counts as 0
 
-    [bonus]                           # for being plugged in; of a month
+    [bonus]                           # for being plugged in; of a month, which a new version of the same id
+                                      # goes on with and another contract begins anew
     eur_per_hour = 0.24
     cap_eur_per_month = 60.0
     eur_per_month = 30.0              # once `min_hours_per_month` are reached
@@ -161,7 +162,7 @@ def read_contract(text: str, file: str) -> Contract:
         v2g_kwh_per_day=limits.amount_or_none("v2g_kwh_per_day"),
         v2g_kwh_per_month=limits.amount_or_none("v2g_kwh_per_month"),
         compensation_eur=_alone(root, "guarantee", "compensation_eur"),
-        eur_per_kwh_fed_back=pay.amount("eur_per_kwh_fed_back"),
+        eur_per_kwh_fed_back=pay.table.price("eur_per_kwh_fed_back", "0", least="0"),
         share_of_price_fed_back=pay.table.share("share_of_price_fed_back", "0"),
         bonus=_bonus(root),
         free=_free(root),
@@ -232,7 +233,7 @@ def _bonus(root: Table) -> Bonus | None:
         return None
     part = _Part(root, "bonus")
     bonus = Bonus(
-        eur_per_hour=part.amount("eur_per_hour"),
+        eur_per_hour=part.table.price("eur_per_hour", "0", least="0"),
         cap_eur=part.amount_or_none("cap_eur_per_month"),
         eur_per_month=part.amount("eur_per_month"),
         min_hours=part.table.number("min_hours_per_month", "0", least="0", most=_MOST_HOURS),
@@ -249,7 +250,7 @@ def _free(root: Table) -> Free | None:
     part = _Part(root, "free")
     free = Free(
         kwh_per_day=part.amount("kwh_per_day", None),
-        eur_per_kwh=part.amount("eur_per_kwh", None),
+        eur_per_kwh=part.table.price("eur_per_kwh", least="0"),
         min_hours=part.table.number("min_hours_per_day", "0", least="0", most="24"),
     )
     part.table.refuse_rest()

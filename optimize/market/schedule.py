@@ -93,7 +93,7 @@ def constant(price: Decimal) -> Schedule:
 def read_schedule(table: Table) -> Schedule:
     """`price_eur_per_kwh` or `season` of a table; raises TermsError for a day or a time without one price."""
     if "season" not in table:
-        return constant(table.number("price_eur_per_kwh"))
+        return constant(table.price("price_eur_per_kwh"))
     if "price_eur_per_kwh" in table:
         raise table.error("price_eur_per_kwh", "stands next to seasons: either holds")
     seasons = tuple(_season(one) for one in table.tables("season"))
@@ -113,7 +113,7 @@ def _season(table: Table) -> Season:
     weekdays = _weekdays(table)
     quarters: list[Window | None] = [None] * _QUARTERS
     for one in table.tables("window"):
-        window = Window(name=one.text("name"), eur_per_kwh=one.number("price_eur_per_kwh"))
+        window = Window(name=one.text("name"), eur_per_kwh=one.price("price_eur_per_kwh"))
         start, end = _quarter(one, "start"), _quarter(one, "end")
         one.refuse_rest()
         if start == end:

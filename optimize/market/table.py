@@ -105,6 +105,10 @@ class Table:
         """A share from 0 to 1."""
         return self.number(key, default, least="0", most="1", example=", as 0.19 for 19 %")
 
+    def price(self, key: str, default: str | None = None, *, least: str = "-5") -> Decimal:
+        """Euros a kWh or an hour, as prices are; what reads like another unit is refused, never scaled."""
+        return self.number(key, default, least=least, most="5", example=" €; 8.3 ct are 0.083")
+
     def flag(self, key: str, *, default: bool) -> bool:
         """True or false."""
         value = default if self._absent(key) else self._get(key)
@@ -151,10 +155,10 @@ class Table:
             for number, one in enumerate(value, start=1)
         ]
 
-    def named_numbers(self) -> Iterator[tuple[str, Decimal]]:
-        """Every key of this table with its number: a table of names that the file itself chooses."""
+    def named_prices(self) -> Iterator[tuple[str, Decimal]]:
+        """Every key of this table with its price: a table of names that the file itself chooses."""
         for key in self.content:
-            yield key, self.number(key)
+            yield key, self.price(key)
 
     def refuse_rest(self) -> None:
         """Refuse every key that nothing has asked for."""

@@ -209,6 +209,9 @@ def test_the_key_of_the_environment_stands_over_the_file(
         export_ledger(Context.of(settled_depot, OVER), tmp_path / "b", [])
     assert KEY.text[40:60] not in str(refused.value)
     monkeypatch.delenv("V2G_LEDGER_KEY")
+    (settled_depot.root / "ledger.key").write_bytes(b"\xff\xfe")
+    with pytest.raises(LedgerError, match="ledger.key is no text"):
+        export_ledger(Context.of(settled_depot, OVER), tmp_path / "b", [])
     (settled_depot.root / "ledger.key").chmod(0o644)
     with pytest.raises(UsageError, match="can be read by others"):
         export_ledger(Context.of(settled_depot, OVER), tmp_path / "b", [])
@@ -269,6 +272,9 @@ def test_verify_names_what_is_no_export(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         write_export(tmp_path / "a", files)
     assert verify_ledger(tmp_path / "a", key=None, witnesses=[], since=None).exit_code == 0
+    (tmp_path / "seen").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LedgerError, match="seen is no text"):
+        verify_ledger(tmp_path / "a", key=None, witnesses=[], since=tmp_path / "seen")
     (tmp_path / "a" / "more").symlink_to("checkpoint")
     with pytest.raises(LedgerError, match="no plain file"):
         verify_ledger(tmp_path / "a", key=None, witnesses=[], since=None)

@@ -240,12 +240,12 @@ def test_what_another_car_lacks_degrades_only_its_own_statement(settled_depot: W
 
 def test_a_car_that_nobody_knows_is_refused_before_anything_is_settled(settled_depot: Workspace) -> None:
     make_key(settled_depot, "example.org/fleet")
-    line = ["-w", str(settled_depot.root), "statement", "car-9", "--month", f"{MONTH:%Y-%m}"]
     before = settled_depot.warehouse.read("out_settlement")
-    refused = CliRunner().invoke(app, line)
-    assert (
-        isinstance(refused.exception, UsageError) and "'car-9' is not in the fleet" in f"{refused.exception}"
-    )
+    asked = ["statement", "car-9", "--month", f"{MONTH:%Y-%m}"], ["ledger", "show", "--battery", "car-9"]
+    for line in asked:
+        refused = CliRunner().invoke(app, ["-w", str(settled_depot.root), *line])
+        assert isinstance(refused.exception, UsageError)
+        assert "'car-9' is not in the fleet" in f"{refused.exception}"
     assert len(settled_depot.warehouse.read("out_settlement")) == len(before)
 
 

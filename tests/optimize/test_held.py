@@ -122,7 +122,7 @@ def test_of_two_products_each_car_holds_the_same_part() -> None:
 
 
 def test_where_calls_wear_one_car_more_the_other_holds_them_and_what_wears_nothing_is_shared() -> None:
-    """B's wear is dear: what is called upwards stays with A; of what is hardly ever called both hold a part."""
+    """B's wear is dear: what is called upwards stays with A; of what is hardly ever called both hold some."""
     worn = won(2.0, direction="up", called_share=0.5, product="aFRR")
     cars = [car("A"), car("B", wear=wear("rate"))]
     asked, plan, found = parts(cars, (0.5, 0.5), worn, won(2.0, direction="up"))

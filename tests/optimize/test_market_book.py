@@ -66,6 +66,10 @@ WRONG = {
         r"grid_fee.season\[3\].from is 04-31: must be a day of the year"),
     "weekdays that there are not": (DEPOT, '"weekends"', '["sa"]',
         r"season\[2\].days is \['sa'\]: must be a list of mon"),
+    "a fee in ct": (WINDOWS, "price_eur_per_kwh = 0.083", "price_eur_per_kwh = 8.3",
+        r"season\[1\].window\[2\].price_eur_per_kwh is 8.3: must lie in -5 … 5 €; 8.3 ct are 0.083"),
+    "a tax in ct": (GOOD, "levies = 0.0265", "levies = 26.5",
+        r"taxes.other_levies is 26.5: must lie in -5 … 5"),
     "a charge below zero": (DEPOT, "= 11.4", "= -11.4", r"demand.price_eur_per_kw is -11.4: must lie in 0"),
 }  # fmt: skip
 

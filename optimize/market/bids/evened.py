@@ -1,14 +1,14 @@
 """Which cars hold reserve, where that is left open: all of them the same part of what each could hold.
 
 What all cars hold together is the optimum's. Which of them hold it is often left to the corner that a solver
-ends at, and with it who is paid. With the powers and energies of the plan as they are, car i could hold one way,
-in a slot, so many times all that is held that way, of each block b alike:
+ends at, and with it who is paid. With the powers and energies of the plan as they are, car i could hold, one
+way in a slot, so many times all that is held that way, of each block b alike:
 
     h_i = min(P_i / Σ_b u_b, E_i / Σ_b s_b·u_b)        and holds u_b · h_i / Σ_j h_j
 
 with P_i what its power leaves, E_i what its energy can sustain, both metered, and s_b how long block b can be
-called. Where calls wear cars unequally that would cost: then blocks whose calls are expected to wear nothing are
-held so, and if that costs too, or in a slot no such parts can be had, who holds stays as it was solved.
+called. Where calls wear cars unequally that would cost: then blocks whose calls are expected to wear nothing
+are held so, and if that costs too, or in a slot no such parts can be had, who holds stays as it was solved.
 """
 
 from __future__ import annotations
