@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from optimize.account import account
 from optimize.check import check_plan
 from optimize.errors import ProblemError
+from optimize.market.bids.evened import evened
 from optimize.market.bids.held import Won, held_kw, holding, restated
+from optimize.market.bids.pooled import pooled
 from optimize.plan import plan_day
 from optimize.types import Car, DayProblem, ModePlan, Site
-from tests.optimize.fleets import MIDNIGHT, car, day, session_of, wear
+from tests.optimize.fleets import MIDNIGHT, car, day, random_day, session_of, wear
+from tests.optimize.mixed import _reserve
 
 HOUR = pd.Timedelta(hours=1)
 DEAR = [0.1, 0.1, 0.5, 0.1]
@@ -129,3 +133,21 @@ def test_where_calls_wear_one_car_more_the_other_holds_them_and_what_wears_nothi
     assert [one[0] for one in found[0]] == pytest.approx([1.0] * 4)
     assert found[1] == [pytest.approx([1 / 3, 2 / 3])] * 4  # A's power has 2 kW left, B's all of 4
     assert plan.solver.objective_eur == account(asked, plan).total.objective_eur
+
+
+def test_held_by_what_each_can_random_days_keep_every_rule_total_and_cent() -> None:
+    moved = 0
+    for seed in range(8):
+        one, site = pooled(_reserve(random_day(seed), np.random.default_rng([seed, 77])))
+        problem = replace(one, reserves=tuple(replace(block, site_id=site) for block in one.reserves))
+        plan = plan_day(problem, ["v2g"])["v2g"]
+        found = evened(problem, plan)
+        check_plan(problem, found)
+        before, after = (account(problem, made).total.objective_eur for made in (plan, found))
+        assert after >= before - 1e-9
+        for was, now in zip(plan.reserves, found.reserves, strict=True):
+            for way in ("up_kw", "down_kw"):
+                kw, again = getattr(was, way), getattr(now, way)
+                assert again.sum(axis=0) == pytest.approx(kw.sum(axis=0), abs=1e-9)
+                moved += bool(np.abs(again - kw).max(initial=0.0) > 1e-6)
+    assert moved >= 3

@@ -28,7 +28,10 @@ _ROUNDING = 1e-9
 
 
 def evened(problem: DayProblem, plan: ModePlan) -> ModePlan:
-    """The plan with its reserve held by what each car could hold, where that costs nothing."""
+    """The plan with its reserve held by what each car could hold, where that costs nothing.
+
+    The blocks are of a site above all cars, as `holding` makes them.
+    """
     blocks = problem.reserves
     if not plan.reserves:
         return plan
