@@ -30,7 +30,7 @@ def longer_intervals(frame: pd.DataFrame) -> Iterator[RowFinding]:
         yield RowFinding(
             rule="interval",
             column="interval_start_utc",
-            reason=f"rows of this product and direction come every {length} minutes, none between: a row is a "
+            reason=f"rows of this product and direction come every {length} minutes, none between: one is a "
             "quarter-hour's energy; split longer intervals, and state 0 where nothing was called",
             positions=np.array(sorted(positions), dtype=np.intp),
             whole=True,

@@ -210,7 +210,7 @@ def test_the_key_of_the_environment_stands_over_the_file(
     assert KEY.text[40:60] not in str(refused.value)
     monkeypatch.delenv("V2G_LEDGER_KEY")
     (settled_depot.root / "ledger.key").write_bytes(b"\xff\xfe")
-    with pytest.raises(LedgerError, match="ledger.key is no text"):
+    with pytest.raises(LedgerError, match=r"ledger\.key is no text"):
         export_ledger(Context.of(settled_depot, OVER), tmp_path / "b", [])
     (settled_depot.root / "ledger.key").chmod(0o644)
     with pytest.raises(UsageError, match="can be read by others"):

@@ -319,8 +319,8 @@ def test_a_key_that_is_none_verifies_nothing_and_costs_no_other(settled_depot: W
 def test_a_month_goes_on_with_a_new_version_and_begins_anew_with_another_contract(
     settled_depot: Workspace,
 ) -> None:
-    """0.1 € an hour up to 3 €; 6 hours in the month before the day, 14 on it and on the next: a new version of
-    the contract has 1 € left to pay on the next day, another contract pays all of its own hours.
+    """0.1 € an hour up to 3 €; 6 hours in the month before the day, 14 on it and on the next: a new version
+    has 1 € left to pay on the next day, another contract pays all of its own hours.
     """
     capped = SHARED.replace("eur_per_hour = 0.1", "eur_per_hour = 0.1\ncap_eur_per_month = 3.0")
     for paid, *changes in ((1.0, "version = 2", "version = 3"), (1.4, '"shared"', '"other"')):
