@@ -18,12 +18,14 @@ from flows.publish.pages import write_pages
 from flows.publish.schedule import write_schedule
 from flows.publish.stored_plan import stored_plan
 from flows.workspace import Workspace
+from warehouse.at_once import at_once
 
 __all__ = ["publish_run"]
 
 
 def publish_run(workspace: Workspace, plan_id: str, *, in_force: bool = True) -> list[Path]:
     """Write the schedule and the pages of a plan; returns the pages, the index first, then the schedule."""
-    plan = stored_plan(workspace, plan_id)
+    with at_once(workspace.warehouse):
+        plan = stored_plan(workspace, plan_id)
     schedule = write_schedule(workspace, plan, in_force=in_force)
     return [*write_pages(workspace, plan, in_force=in_force), schedule]

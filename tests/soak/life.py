@@ -107,9 +107,15 @@ def drawn(days: Sequence[date], seed: int, most: int = 2) -> dict[date, list[str
     return found
 
 
-def live(root: Path, first: date, days: int, faults: Mapping[date, Sequence[str]], seed: int = 0) -> Lived:
-    """Make a depot in `root` and live so many local days from `first`, with faults thrown by day."""
-    life = _Life(root, World(seed, list(CARS)), seed)
+def live(
+    root: Path, first: date, days: int, faults: Mapping[date, Sequence[str]], seed: int = 0,
+    looks: Sequence[str] = LOOKS,
+) -> Lived:  # fmt: skip
+    """Make a depot in `root` and live so many local days from `first`, with faults thrown by day.
+
+    looks: local times of a day at which what is due is done.
+    """
+    life = _Life(root, World(seed, list(CARS)), seed, looks)
     with clock_at(life.moments):
         life.begin(first)
         for number in range(days):
@@ -119,8 +125,8 @@ def live(root: Path, first: date, days: int, faults: Mapping[date, Sequence[str]
 
 
 class _Life:
-    def __init__(self, root: Path, world: World, seed: int) -> None:
-        self.root, self.world = root, world
+    def __init__(self, root: Path, world: World, seed: int, looks: Sequence[str]) -> None:
+        self.root, self.world, self.looks = root, world, looks
         self.dice = np.random.default_rng([seed, 1])
         self.moments = [local(date(2026, 1, 1), "00:00")]
         self.lived = Lived()
@@ -153,7 +159,7 @@ class _Life:
         if spoilt.away:
             self.asleep = spoilt.away
         self.coming = sorted([*self.coming, *spoilt.files.items()], key=lambda one: one[0])
-        for stated in LOOKS:
+        for stated in self.looks:
             moment = local(day, stated)
             while self.coming and self.coming[0][0] <= moment:
                 self._drop(self.coming.pop(0)[1])
