@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from data_checks import (
+    activations,
     awards,
     cells,
     charge,
@@ -203,6 +204,7 @@ def _alone(
         yield metering.off_grid(rows)
         yield metering.not_over(rows, context)
         yield clocks.unset(rows, "interval_start_utc")
+        yield from activations.longer_intervals(rows)
 
 
 def _together(

@@ -38,7 +38,7 @@ class Money:
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Records, each as `row`."""
-        return [self.row(row) for row in rows]
+        return [*map(dict, rows)] if self.code == "EUR" else [self.row(row) for row in rows]
 
     def _name(self, key: str) -> str:
         return key if self.code == "EUR" else "_".join(self._parts(key))

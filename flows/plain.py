@@ -11,15 +11,23 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+_AS_THEY_ARE = frozenset({str, int, bool, type(None), date, Decimal})
+
 
 def known(value: Any) -> Any:
     """A single value: None where it is missing, Python's own type instead of numpy's, else as it is."""
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is float:
+        return None if value != value else value  # NaN alone is unequal to itself
     if isinstance(value, np.generic):
         value = pd.Timestamp(value) if isinstance(value, np.datetime64) else value
         value = pd.Timedelta(value) if isinstance(value, np.timedelta64) else value
@@ -31,8 +39,19 @@ def known(value: Any) -> Any:
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a frame by column, every value as `known` gives it; times and dates stay what they are."""
-    rows = frame.to_dict("records")
-    return [{str(key): known(value) for key, value in row.items()} for row in rows]
+    names = [str(key) for key in frame.columns]
+    if not names:
+        return [{} for _ in range(len(frame))]
+    columns = [_cells(frame.iloc[:, place]) for place in range(len(names))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _cells(column: pd.Series) -> list[Any]:
+    """The values of a column, each as `known` gives it."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biu":
+        return column.tolist()
+    texts = isinstance(column.dtype, pd.StringDtype)  # boxed at once, not one by one
+    return [known(value) for value in (column.to_numpy(dtype=object) if texts else column.tolist())]
 
 
 def record(row: pd.Series) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 
@@ -80,6 +81,25 @@ def contracts_of(
 ) -> tuple[dict[str, Contract], dict[str, str]]:
     """Each car's contract in force on a local day, and why a car that several of them hold has none."""
     return contracts_by_battery([one for one in contracts if one.holds_on(day)], batteries)
+
+
+def month_under(
+    contracts: Sequence[Contract], day: date, of: Mapping[str, Contract]
+) -> dict[str, list[tuple[date, date]]]:
+    """Of each car the days of the month before a day on which contracts of the same id as `of` held it, as
+    half-open spans in order: a new version goes on with what the month has earned, another contract begins.
+    """
+    first = day.replace(day=1)
+    changes = {one.first_day for one in contracts}
+    changes |= {one.last_day + timedelta(days=1) for one in contracts if one.last_day is not None}
+    cuts = [first, *sorted(one for one in changes if first < one <= day)]
+    found: dict[str, list[tuple[date, date]]] = {car: [] for car in of}
+    for begin, end in pairwise([*cuts, day]):
+        then = of if len(cuts) == 1 else contracts_of(contracts, begin, list(of))[0]
+        for car, contract in then.items():
+            if contract.contract_id == of[car].contract_id:
+                found[car].append((begin, end))
+    return found
 
 
 def unknown_cars(contracts: Sequence[Contract], days: Sequence[date], known: Known) -> list[str]:

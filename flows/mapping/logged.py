@@ -10,6 +10,7 @@ import pandas as pd
 from flows.context import Context
 from flows.errors import FlowsError
 from optimize.market.contract import Contract
+from warehouse.at_once import at_once
 from warehouse.ledger.entries import commitment, new_salt
 from warehouse.store import Guard
 
@@ -37,14 +38,15 @@ def append(
     )
     lineage = {name: rows[name].iloc[0] for name in _LINEAGE}
     texts = {one.digest: one.text for one in contracts}
-    known = set(warehouse.read("out_contract", columns=["contract_digest"])["contract_digest"])
+    with at_once(warehouse):
+        size = log_size(context)
+        known = set(warehouse.read("out_contract", columns=["contract_digest"])["contract_digest"])
     new = [
         {"contract_digest": digest, "contract_text": stated, **lineage}
         for digest, stated in texts.items()
         if digest not in known
     ]
     for _ in range(_TRIES):
-        size = log_size(context)
         asked: list[bool] = []
 
         def both(read: Any, size: int = size, asked: list[bool] = asked) -> bool:
@@ -61,6 +63,7 @@ def append(
             return True
         if not asked[0]:
             return False
+        size = log_size(context)
     raise FlowsError("others add to the ledger without a pause: settle again")
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import FlowsError, NoAccountError, UsageError
-from flows.mapping.contracted import contracts_of, unknown_cars
+from flows.mapping.contracted import contracts_of, month_under, unknown_cars
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.logged import append
 from flows.mapping.meter_points import netted_cars
@@ -31,6 +31,7 @@ from optimize.market.bill import in_decimals
 from optimize.market.contract import Contract
 from optimize.market.opening import FIGURES, Counted, opening
 from optimize.market.settlement import OwnerDay, settle
+from warehouse.at_once import at_once
 from warehouse.rows import Scalar
 from warehouse.store import Guard
 from warehouse.zones import market_day_bounds
@@ -70,7 +71,8 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
     without, lacking, whole = Counter[str](), set[str](), list[str]()
     for day in days:
         try:
-            found = _Day.of(context, day)
+            with at_once(context.workspace.warehouse):
+                found = _Day.of(context, day)
             noted += _settled(context, found)
             for lacks in (found.unsettled, found.without_imbalance, found.without_reserve):
                 missing += [f"{day}: {car} is {lacks[car]}" for car in sorted(lacks)]
@@ -115,14 +117,16 @@ def days_to_settle(context: Context, day: date) -> list[date]:
 class _Day:
     """What a day is settled from.
 
-    account: rows of `cars` by battery and mode. hours: of each car, plugged in on the day and in its
-    month before it. unsettled: cars that cannot be settled, each with its reason: two contracts hold it,
-    its account lacks what its contract counts against, or a common meter nets its plug.
+    account: rows of `cars` by battery and mode. before: rows of its settlements so far. hours: of each car,
+    plugged in on the day and, by the same contract, in its month before it. unsettled: cars that cannot be
+    settled, each with its reason: two contracts hold it, its account lacks what its contract counts against,
+    or a common meter nets its plug.
     """
 
     day: date
     realised_id: str
     cars: pd.DataFrame
+    before: pd.DataFrame
     account: Mapping[tuple[str, str], Mapping[str, Any]]
     contracts: Mapping[str, Contract]
     hours: Mapping[str, tuple[Decimal, Decimal]]
@@ -164,9 +168,10 @@ class _Day:
             day=day,
             realised_id=realised_id,
             cars=cars,
+            before=known.read("out_settlement", where=where),
             account={(row["battery_id"], row["mode"]): row for row in records(needed)},
             contracts=contracts,
-            hours=_plugged_hours(context, day, list(contracts)),
+            hours=_plugged_hours(context, day, contracts),
             imbalance=DayImbalance.of(known, zone, day, realised_id, scheduled),
             unsettled=unsettled,
         )
@@ -210,17 +215,15 @@ class _Day:
         hours, before = self.hours[battery]
         came, other = self.modes(battery)
         wear = _WEAR[self.contracts[battery].wear]
-        stated = {
-            name: in_decimals([row[column]])[0]
-            for name, row, column in (
-                ("import_kwh", came, "import_kwh"),
-                ("export_kwh", came, "export_kwh"),
-                ("energy_cost_eur", came, "energy_cost_eur"),
-                ("wear_eur", came, wear),
-                ("other_energy_cost_eur", other, "energy_cost_eur"),
-                ("other_wear_eur", other, wear),
-            )
+        told = {
+            "import_kwh": came["import_kwh"],
+            "export_kwh": came["export_kwh"],
+            "energy_cost_eur": came["energy_cost_eur"],
+            "wear_eur": came[wear],
+            "other_energy_cost_eur": other["energy_cost_eur"],
+            "other_wear_eur": other[wear],
         }
+        stated = dict(zip(told, in_decimals(told.values()), strict=True))
         stated |= {name: stated[name].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")}
         contract = self.contracts[battery]
         if contract.share_of_price_fed_back:
@@ -243,8 +246,11 @@ class _Day:
 
 def _without_modes(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dict[str, str]:
     """Cars whose account lacks how they were charged, or what their contract counts against."""
-    stated = cars.groupby("battery_id")["mode"].agg(set)
-    lacking = {car: {FOLLOWED, one.against} - stated[car] for car, one in contracts.items()}
+    stated = set(zip(cars["battery_id"], cars["mode"], strict=True))
+    lacking = {
+        car: [mode for mode in dict.fromkeys([FOLLOWED, one.against]) if (car, mode) not in stated]
+        for car, one in contracts.items()
+    }
     return {car: f"its account lacks {' and '.join(sorted(gone))}" for car, gone in lacking.items() if gone}
 
 
@@ -266,7 +272,7 @@ def _without_price(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dic
 def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
     """The rows to show of a day, written where they are new."""
     zone, day = context.workspace.zone, found.day
-    before = context.known.read("out_settlement", where={"zone": zone, "market_date": day})
+    before = found.before
     newest = before[before["sequence"] == before["sequence"].max()]
     if len(newest) and newest["input_hash"].iloc[0] == found.input_hash:
         return _shown(newest)
@@ -328,11 +334,11 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
+    return None if value is None else float(value)
 
 
 def _whole(value: Any) -> int | None:
-    return None if pd.isna(value) else int(value)
+    return None if value is None else int(value)
 
 
 def _corrected(rows: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
@@ -356,15 +362,21 @@ def _nothing_since(zone: str, day: date, observed: set[str]) -> Guard:
     return guard
 
 
-def _plugged_hours(context: Context, day: date, batteries: list[str]) -> dict[str, tuple[Decimal, Decimal]]:
+def _plugged_hours(
+    context: Context, day: date, of: Mapping[str, Contract]
+) -> dict[str, tuple[Decimal, Decimal]]:
     """Hours of sessions as they are known, on the day and in its month before it, by the seconds."""
     zone = context.workspace.zone
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
     month = pd.Timestamp(market_day_bounds(day.replace(day=1), zone)[0])
     sessions = context.known.sessions(month, end)
-    found = dict.fromkeys(batteries, (Decimal(0), Decimal(0)))
-    for battery, own in sessions[sessions["battery_id"].isin(batteries)].groupby("battery_id"):
-        found[str(battery)] = (_overlap(own, start, end), _overlap(own, month, start))
+    under = month_under(context.workspace.contracts, day, of)
+    edges = {one for own in under.values() for span in own for one in span}
+    begin = {one: pd.Timestamp(market_day_bounds(one, zone)[0]) for one in edges}
+    found = dict.fromkeys(of, (Decimal(0), Decimal(0)))
+    for name, own in sessions[sessions["battery_id"].isin(list(of))].groupby("battery_id"):
+        before = sum((_overlap(own, begin[one], begin[last]) for one, last in under[str(name)]), Decimal(0))
+        found[str(name)] = (_overlap(own, start, end), before)
     return found
 
 

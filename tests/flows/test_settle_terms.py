@@ -20,7 +20,7 @@ from flows.stages.realise import realise
 from flows.workspace import Workspace
 from optimize.market.bill import to_cent
 from tests.flows.conftest import DAY, ZONE, put, spoil
-from tests.flows.test_realise import OVER
+from tests.flows.test_realise import NEXT, OVER
 from tests.flows.test_settle import (
     SHARED,
     agreed_anew,
@@ -314,3 +314,21 @@ def test_a_key_that_is_none_verifies_nothing_and_costs_no_other(settled_depot: W
         counted["signature_note"].str.contains("the key that is registered of meter M1 cannot be read").all()
     )
     assert not np.isnan(counted["import_kwh"]).any()
+
+
+def test_a_month_goes_on_with_a_new_version_and_begins_anew_with_another_contract(
+    settled_depot: Workspace,
+) -> None:
+    """0.1 € an hour up to 3 €; 6 hours in the month before the day, 14 on it and 14 on the next: a new version
+    of the contract has 1 € left to pay on the next day, another contract pays all of its own hours.
+    """
+    capped = SHARED.replace("eur_per_hour = 0.1", "eur_per_hour = 0.1\ncap_eur_per_month = 3.0")
+    for paid, *changes in ((1.0, "version = 2", "version = 3"), (1.4, '"shared"', '"other"')):
+        new = capped.replace("from = 2020-01-01", f"from = {NEXT}").replace(*changes)
+        (settled_depot.root / "contract 1.toml").write_text(new, encoding="utf-8")
+        old = capped.replace("from = 2020-01-01", f"from = 2020-01-01\nuntil = {DAY}")
+        workspace = agreed_anew(settled_depot, old)
+        assert settled(workspace).exit_code == 0
+        rows = [rows_of(workspace, day).iloc[-1] for day in (DAY, NEXT)]
+        assert [row["plugged_hours"] for row in rows] == [14.0, 14.0]
+        assert [row["bonus_eur"] for row in rows] == [1.4, paid]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +10,12 @@ import pandas as pd
 import pytest
 
 from optimize.account import account
+from optimize.check import check_plan
 from optimize.errors import ProblemError
 from optimize.market.bids.held import Won, held_kw, holding, restated
 from optimize.plan import plan_day
-from optimize.types import DayProblem, ModePlan, Site
-from tests.optimize.fleets import MIDNIGHT, car, day, session_of
+from optimize.types import Car, DayProblem, ModePlan, Site
+from tests.optimize.fleets import MIDNIGHT, car, day, session_of, wear
 
 HOUR = pd.Timedelta(hours=1)
 DEAR = [0.1, 0.1, 0.5, 0.1]
@@ -93,3 +95,37 @@ def test_what_cannot_be_meant_is_refused() -> None:
     for changes in ({"kw": -1.0}, {"sustain_hours": 0.0}):
         with pytest.raises(ProblemError, match="award 'FCR'"):
             replace(won(1.0), **changes)  # type: ignore[arg-type]
+
+
+def parts(cars: list[Car], socs: Sequence[float], *blocks: Won) -> tuple[DayProblem, ModePlan, list[Any]]:
+    """The day of cars that come with some charge and stay, and each car's part of each block held up."""
+    stays = [session_of(one.battery_id, 0, 4, soc, soc) for one, soc in zip(cars, socs, strict=True)]
+    asked, plan = solved(day([0.1] * 4, cars, stays, export=[0.05] * 4), *blocks)
+    check_plan(asked, plan)
+    return asked, plan, [(bid.up_kw / bid.up_kw.sum(axis=0)).T.tolist() for bid in plan.reserves]
+
+
+def test_who_could_hold_more_holds_more_and_no_corner_decides() -> None:
+    """At rest A and B could hold 4 kW up each; C has 2 of the 4 kWh that an hour needs above its least."""
+    cars = [car("A"), car("B"), car("C", soc_min=0.3)]
+    _, plan, found = parts(cars, (0.5, 0.5, 0.5), won(5.0, direction="up", sustain_hours=1.0))
+    assert not plan.discharge_kw.any() and not plan.charge_kw.any()
+    assert found[0] == [pytest.approx([0.4, 0.4, 0.2])] * 4
+    assert held_kw(plan, 0, won(5.0)) == 5.0
+
+
+def test_of_two_products_each_car_holds_the_same_part() -> None:
+    first = won(2.0, direction="up", sustain_hours=1.0)
+    second = won(3.0, direction="up", sustain_hours=0.25, product="aFRR")
+    _, _, found = parts([car("A"), car("B", discharge_limit_kw=2.0)], (0.5, 0.5), first, second)
+    assert found[0] == [pytest.approx([2 / 3, 1 / 3])] * 4 == found[1]
+
+
+def test_where_calls_wear_one_car_more_the_other_holds_them_and_what_wears_nothing_is_shared() -> None:
+    """B's wear is dear: what is called upwards stays with A; of what is hardly ever called both hold a part."""
+    worn = won(2.0, direction="up", called_share=0.5, product="aFRR")
+    cars = [car("A"), car("B", wear=wear("rate"))]
+    asked, plan, found = parts(cars, (0.5, 0.5), worn, won(2.0, direction="up"))
+    assert [one[0] for one in found[0]] == pytest.approx([1.0] * 4)
+    assert found[1] == [pytest.approx([1 / 3, 2 / 3])] * 4  # A's power has 2 kW left, B's all of 4
+    assert plan.solver.objective_eur == account(asked, plan).total.objective_eur

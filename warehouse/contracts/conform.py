@@ -110,6 +110,8 @@ def _convert(values: pd.Series, column: Column) -> pd.Series:
         case Kind.TIME:
             return _time(values)
         case Kind.DATE:
+            if set(map(type, values)) == {dt.date}:  # as rows that were just read have them
+                return values.astype(object)
             return values.map(_date, na_action="ignore").astype(object)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from optimize.account import account
+from optimize.market.bids.evened import evened
 from optimize.market.bids.pooled import pooled
 from optimize.sites import Direction, ReserveBlock
 from optimize.types import DayProblem, ModePlan
@@ -99,7 +100,10 @@ def holding(problem: DayProblem, won: Sequence[Won]) -> DayProblem:
 def restated(
     problem: DayProblem, held: DayProblem, plan: ModePlan, won: Sequence[Won]
 ) -> tuple[DayProblem, ModePlan]:
-    """The day that holds what was won, and its plan, at what holding it pays and missing costs."""
+    """The day that holds what was won, and its plan, at what holding it pays and missing costs.
+
+    Who holds it is, where that costs nothing, all cars by what each could hold (`evened`).
+    """
     if not held.reserves:
         return held, plan
     blocks = tuple(
@@ -107,6 +111,7 @@ def restated(
         for block, one in zip(held.reserves, within(problem, won), strict=True)
     )
     day = replace(held, departure_price_eur_per_kwh=problem.departure_price_eur_per_kwh, reserves=blocks)
+    plan = evened(day, plan)
     solver, objective = plan.solver, account(day, plan).total.objective_eur
     gap = solver.gap * max(1.0, abs(solver.objective_eur)) / max(1.0, abs(objective))
     return day, replace(plan, solver=replace(solver, objective_eur=objective, gap=gap))
