@@ -47,7 +47,8 @@ AS_OF = local(DAY - timedelta(days=1), "14:00")
 CARS = ("car-1", "car-2")
 DAYS_BACK = 3
 _OF_A_RUN = {"run_id", "made_utc", "started_utc", "finished_utc", "solve_seconds"}
-_OF_PREFECT = {".prefect"}
+_OF_MOMENTS = {".spool/taken_in"}
+"""When something was last taken in that a snapshot lacks: there only where there was one before."""
 _LONGEST_S = 600.0
 
 
@@ -97,7 +98,7 @@ def state(workspace: Workspace) -> dict[str, list[str]]:
     for path in sorted(workspace.exports.glob("schedule_*.csv")):
         found[path.name] = path.read_text(encoding="utf-8").splitlines()
     files = [one.relative_to(workspace.root) for one in workspace.root.rglob("*") if one.is_file()]
-    found["files"] = sorted(str(one) for one in files if one.parts[0] not in _OF_PREFECT)
+    found["files"] = sorted({str(one) for one in files if one.parts[0] != ".prefect"} - _OF_MOMENTS)
     return found
 
 
@@ -170,11 +171,14 @@ def in_fork(work: Callable[[], object], within_s: float | None = None) -> tuple[
         finally:
             os._exit(code)
     deadline = begin + (_LONGEST_S if within_s is None else within_s)
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
-        time.sleep(0.002)
-    if ended == (0, 0):
-        os.kill(child, signal.SIGKILL)
-        ended = os.waitpid(child, 0)
+    ended = (0, 0)
+    try:
+        while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.002)
+    finally:
+        if ended == (0, 0):
+            os.kill(child, signal.SIGKILL)
+            ended = os.waitpid(child, 0)
     if within_s is None and ended[1] != 0:
         raise RuntimeError(f"a process that nobody killed ended with {ended[1]}")
     took = time.monotonic() - begin
@@ -253,14 +257,14 @@ def real(folder: Path, tries: int, dice: np.random.Generator, tally: Tally) -> N
     for number in range(tries):
         own = Workspace.open(Path(shutil.copytree(seed.root, folder / "run")))
         moment = float(dice.uniform(0.0, takes))
-        process = v2g_run(own)
-        try:
-            process.wait(timeout=moment)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with v2g_run(own) as process:
+            try:
+                process.wait(timeout=moment)
+            except subprocess.TimeoutExpired:
+                process.kill()
         tally.left += left_after(partial(processes_of, own.prefect_home))
-        v2g_run(own).wait()
+        with v2g_run(own):
+            pass  # which waits for its end
         tally.left += left_after(partial(processes_of, own.prefect_home))
         tally.judge(own, wanted, f"run {number}, {moment:.1f} of {takes:.1f} s")
         tally.running += running(own)
