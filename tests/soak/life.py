@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,7 +64,7 @@ class Looked:
 @dataclass(slots=True)
 class Lived:
     """What days came to. findings: what should not be; rungs: day → that of the plan that it began with;
-    thrown: day → faults; seconds: day → of CPU.
+    thrown: day → faults; seconds: day → of CPU; peak_mb: day → of memory of this process.
     """
 
     findings: list[str] = field(default_factory=list)
@@ -71,6 +72,7 @@ class Lived:
     thrown: dict[date, list[str]] = field(default_factory=dict)
     looks: list[Looked] = field(default_factory=list)
     seconds: dict[date, float] = field(default_factory=dict)
+    peak_mb: dict[date, float] = field(default_factory=dict)
 
 
 @contextmanager
@@ -152,6 +154,7 @@ class _Life:
             self._drop([(f"prices__csv__{day}.csv", self.world.prices(day).to_csv(index=False))])
 
     def a_day(self, day: date, names: Sequence[str]) -> None:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is counted anew
         began, spoilt = time.process_time(), self.world.day(day)
         for name in names:
             FAULTS[name](self.world, spoilt, self.dice)
@@ -166,6 +169,8 @@ class _Life:
             if not self.asleep[0] <= moment < self.asleep[1]:
                 self._look(spoilt, moment, stated)
         self.lived.seconds[day] = time.process_time() - began
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+        self.lived.peak_mb[day] = int(peak) / 1024
 
     def _look(self, day: Day, moment: datetime, stated: str) -> None:
         self.moments.append(moment)
