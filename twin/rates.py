@@ -146,7 +146,11 @@ def _learnt(
     if fit.sum() < _FEWEST_POINTS or fit.all():
         # A state too far gone for the day is no loss, most states being so is.
         asked = DESIGN_POINTS + HELD_OUT
-        raise SolveError(f"only {len(states)} of {asked} states can run the day: {refused}")
+        fastest = float(np.abs(profile.c_rate).max())
+        raise SolveError(
+            f"{cell.name}: only {len(states)} of {asked} states can run the day, of up to {fastest:.2g}C at "
+            f"{temperature_degc:g} °C: {refused}"
+        )
     logs = np.array(table)
     sei_features, lam_features = (
         np.array(rows) for rows in zip(*(_features(cell, s) for s in states), strict=True)
