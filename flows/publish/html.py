@@ -36,7 +36,7 @@ def shell(workspace: Workspace, environment: Environment) -> Mapping[str, Any]:
         "notice": workspace.settings.fleet.notice,
         "money": workspace.money,
         "style": _allowed(environment, "style.css"),
-        "tables": _allowed(environment, "tables.css"),
+        "more_style": _allowed(environment, "tables.css"),
         "script": _allowed(environment, "site.js"),
         "navigation": (),
         "warnings": (),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -226,8 +226,10 @@ class Why:
             return pd.DataFrame(index=pd.DatetimeIndex([], tz="UTC"))
         return frame.pivot_table(index="interval_start_utc", columns="series", values="price_ct_per_kwh")
 
-    def _local(self, moment: Any) -> pd.Timestamp:
-        return pd.Timestamp(moment).tz_convert(self.timezone)
+    @cached_property
+    def _local(self) -> Callable[[Any], pd.Timestamp]:
+        """A moment by the clock of the place; cars share their quarter-hours."""
+        return cache(lambda moment: pd.Timestamp(moment).tz_convert(self.timezone))
 
     def _clock(self, moment: Any) -> str:
         return f"{self._local(moment):%H:%M}"
