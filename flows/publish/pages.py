@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.filenames import file_stem
+from flows.filenames import file_stem, passport_name
 from flows.folders import whole_folder
 from flows.mapping.standing import standing_of
 from flows.publish.battery_page import BatteryPages
@@ -69,9 +69,12 @@ def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> li
             followed["battery_id"].astype(str), followed["calibration_id"].astype(str), strict=True
         ):
             name = f"batteries/{file_stem(car[0])}.html"
-            key = pages.key_of(*car, beside)
+            passport = workspace.exports / "twins" / passport_name(car[0])
+            href = f"{up}../../exports/twins/{passport.name}" if passport.is_file() else ""
+            own = {"passport": href}
+            key = pages.key_of(*car, f"{beside} {own}")
             if not take_kept(folder / name, fresh / name, key):
-                write_whole(fresh / name, sealed(page.render(**common, **pages.of(*car)), key))
+                write_whole(fresh / name, sealed(page.render(**common, **own, **pages.of(*car)), key))
             files.append(fresh / name)
         take_along(folder, fresh, str(plan.header["plan_id"]))
     return [folder / file.relative_to(fresh) for file in files]
