@@ -5,6 +5,7 @@ schedule      the schedule as a file: it is there before the first page is drawn
 site          the pages of a workspace: start_page what stands on the first of them
 pages         the pages of a plan: fleet_page what stands on the first, battery_page on a car's, why on its
               reasons, twin_section on its engineer's part
+rows_by       rows by car, and kept: a car's page of which nothing differs is not made again
 drawing       a chart as inline SVG; day_charts, twin_charts: those of a day and of a twin
 templates     the pages' HTML and style; everything that comes from data is escaped
 
