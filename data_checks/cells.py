@@ -53,8 +53,15 @@ _LFP = CellBounds(
     full_v=3.4,
     flat=0.3,
 )
+_HIGHER = CellBounds(
+    low_v=_LAYERED.low_v,
+    high_v=(3.8, 3.9, 3.95, 4.1, 4.3, 4.4, 4.5),
+    full_v=4.1,
+    flat=0.05,
+)
 CELL_BOUNDS: Mapping[str, CellBounds] = {
-    "nmc811": _LAYERED, "nmc532": _LAYERED, "nca": _LAYERED, "lfp": _LFP,
+    "nmc811": _LAYERED, "nmc532": _LAYERED, "nca": _LAYERED, "lfp": _LFP, "nmc111": _LAYERED, "lmo": _HIGHER,
+    "lco": _HIGHER,
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from flows.artifacts import leave_artifacts
 from flows.clock import now, tomorrow
 from flows.due import Job
 from flows.moments import require_come
-from flows.notify import notify
+from flows.notify import notified
 from flows.outcome import Outcome, keep
 from flows.secret import without_secrets
 from flows.server.crashed import crash_killed
@@ -176,12 +176,12 @@ def scheduled(
         }
         return climb(context, steps, day)
 
-    with twin_workers(opened.settings.calibrate.twins):
-        came = work_off(opened, do, as_of)
-    if came:
-        store_status(opened)
-        keep_snapshot(opened)
-        notify(opened, began)
+    with notified(opened, began):
+        with twin_workers(opened.settings.calibrate.twins):
+            came = work_off(opened, do, as_of)
+        if came:
+            store_status(opened)
+            keep_snapshot(opened)
     text = "; ".join(f"{one.stage}: {one.message}" for results in came for one in results)
     if code := worst_code(came):
         return _not_green([one for results in came for one in results], code)

@@ -18,6 +18,11 @@ _LONGEST_STEM = 40
 _DIGITS = 24
 
 
+def passport_name(battery_id: str) -> str:
+    """The name of a battery's passport, in exports/twins/ unless another folder is asked for."""
+    return f"{file_stem(battery_id)}.passport.json"
+
+
 def file_stem(identifier: str) -> str:
     """The name, without suffix, of an id's file: of letters, digits, `-`, `_` and `~`, at most 65 bytes.
 

@@ -1,7 +1,8 @@
 """Tell somebody what is not as it should be: once for each cause, until it has passed and comes again.
 
-A cause is a stage, its market day and how it ended, as the warehouse has it on record. What was reported lies
-in .prefect/told.json. A message that cannot be sent costs a run nothing and is tried again with the next.
+A cause is a stage, its market day and how it ended, as the warehouse has it on record, or as it is spooled
+while the warehouse is in use; and that the warehouse cannot be read. What was reported lies in
+.prefect/told.json. A message that cannot be sent costs a run nothing and is tried again with the next.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import json
 import logging
 import smtplib
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pandas as pd
+
 from flows.clock import now
 from flows.notify_settings import NotifySettings
 from flows.plain import records
+from flows.problem import problem_of
 from flows.secret import secret
+from flows.stages.spooled import spooled_runs
 from flows.workspace import Workspace
 from warehouse.errors import WarehouseError
 from warehouse.files import write_whole
@@ -29,8 +35,20 @@ WEBHOOK_TOKEN = "NOTIFY_TOKEN"  # noqa: S105 the name of a variable
 SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105
 _WITHIN_S = 10.0
 _LONGEST = 2000
+_WAREHOUSE = "warehouse"
 _log = logging.getLogger(__name__)
 Cause = Mapping[str, Any]
+
+
+@contextmanager
+def notified(workspace: Workspace, since: datetime) -> Iterator[None]:
+    """Tell what went wrong in a block since a moment, also where it ends with an error."""
+    try:
+        yield
+    except Exception:
+        notify(workspace, since)
+        raise
+    notify(workspace, since)
 
 
 def notify(workspace: Workspace, since: datetime) -> int:
@@ -64,21 +82,27 @@ def notify(workspace: Workspace, since: datetime) -> int:
 
 def _causes(workspace: Workspace, since: datetime) -> tuple[dict[str, Cause], set[str]]:
     """What ended badly, by its key, and the keys of all that the stages which ended well may have been."""
-    rows = workspace.warehouse.read("out_run", within={"started_utc": (since, None)})
-    last = rows.sort_values("started_utc").drop_duplicates(["stage", "market_date"], keep="last")
     wrong, fine = dict[str, Cause](), set[str]()
+    rows = spooled_runs(workspace.spool, since)
+    try:
+        stored = workspace.warehouse.read("out_run", within={"started_utc": (since, None)})
+    except WarehouseError as error:
+        problem = problem_of(error)
+        wrong[_WAREHOUSE] = _cause(_WAREHOUSE, problem.exit_code, "failed", problem.message)
+    else:
+        rows, fine = pd.concat([stored, *([] if rows.empty else [rows])]), {_WAREHOUSE}
+    last = rows.sort_values("started_utc").drop_duplicates(["stage", "market_date"], keep="last")
     for row in records(last):
         about = f"{row['stage']} {row['market_date'] or ''}".strip()
         if row["exit_code"] == 0:
             fine.add(about)
         else:
-            wrong[about] = {
-                "about": about,
-                "exit_code": row["exit_code"],
-                "status": row["status"],
-                "message": str(row["message"])[:_LONGEST],
-            }
+            wrong[about] = _cause(about, row["exit_code"], row["status"], row["message"])
     return wrong, fine
+
+
+def _cause(about: str, exit_code: int, status: str, message: str) -> Cause:
+    return {"about": about, "exit_code": exit_code, "status": status, "message": str(message)[:_LONGEST]}
 
 
 def _sent(way: str, workspace: Workspace, settings: NotifySettings, causes: Sequence[Cause]) -> bool:

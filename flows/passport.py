@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from flows.errors import UsageError
-from flows.filenames import file_stem
+from flows.filenames import passport_name
 from flows.mapping.past import FOLLOWED
 from flows.mapping.requests import battery_spec, newest_calibrations
 from flows.twins import require_own
@@ -47,7 +47,7 @@ def passport_of(
 def write_passport(document: dict[str, Any], folder: Path) -> Path:
     """Write NAME.passport.json into a folder, which is made; only an earlier one of it is replaced."""
     make_folder(folder)
-    place = folder / f"{file_stem(document['battery_id'])}.passport.json"
+    place = folder / passport_name(document["battery_id"])
     require_own(place, document["battery_id"])
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     return write_whole(place, text + "\n")

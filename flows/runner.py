@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from flows.clock import now
 from flows.console import working
 from flows.errors import ServerError, UsageError
-from flows.notify import notify
+from flows.notify import notified
 from flows.outcome import Outcome, take
 from flows.prefect_api import VARIABLE, trouble_with
 from flows.secret import without_secrets
@@ -42,7 +42,7 @@ def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageRes
     # Prefect would print a failed flow's traceback; the command line shows the errors itself.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     began, context = now(), Context.of(workspace, as_of)
-    with working(f"daily run for {day}"):
+    with working(f"daily run for {day}"), notified(workspace, began):
         dead = _without_dead_server()
         outcome = _watched(context, day)
         results = list(outcome.results)
@@ -53,7 +53,6 @@ def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageRes
             results.append(
                 StageResult(stage="prefect", status="degraded", message=message, exit_code=DEGRADED)
             )
-        notify(workspace, began)
     return results
 
 

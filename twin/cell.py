@@ -23,6 +23,7 @@ from twin.chemistry import Chemistry, chemistry
 from twin.errors import SolveError
 from twin.health import Array, Health
 from twin.opencircuit import OpenCircuit
+from twin.parameters import parameter_values
 
 FARADAY_AH = 96485.33212 / 3600.0
 _GAS_J_PER_MOL_K, _REFERENCE_K = 8.314462618, 298.15
@@ -53,9 +54,9 @@ class DayResult:
 
 def _completed(spec: Chemistry) -> Any:
     """PyBaMM parameter values of a chemistry, with what it borrows."""
-    values = pybamm.ParameterValues(spec.parameter_set)
+    values = parameter_values(spec.parameter_set)
     if spec.borrowed:
-        donor = pybamm.ParameterValues(spec.borrowed_from)
+        donor = parameter_values(spec.borrowed_from)
         values.update({key: donor[key] for key in spec.borrowed}, check_already_exists=False)
     if spec.graphite_diffusion_j_per_mol is not None:
         name = "Negative particle diffusivity [m2.s-1]"

@@ -28,6 +28,16 @@ _COARSE = 0.02  # of the charge driven: samples that count it no better are held
 _SOC_SD, _PROMISE_SD = 0.01, 0.02  # of a difference of two SoC of sessions; of their mean, relative
 _FEWEST_DRIVES = 3
 _STRANGE = 3.0  # standard deviations apart: sessions that tell of other drives
+_PLATING_C = (0.2, 0.5)  # below the first charging plates nothing, from the second on all that is known of
+
+
+def plating_share(charge_c_rate: float) -> float:
+    """Of the plating that fast charging brings, how much charging at this rate [1/h] does.
+
+    The slower, the less (Schuster et al., J. Energy Storage 1, 2015), and none at a wallbox or at rest.
+    """
+    low, high = _PLATING_C
+    return float(np.clip((charge_c_rate - low) / (high - low), 0.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from twin.cell import (
     ReferenceCell,
     day_model,
 )
-from twin.duty import DAY_S, MAX_SEGMENTS, Profile
+from twin.duty import DAY_S, MAX_SEGMENTS, Profile, plating_share
 from twin.errors import SolveError
 from twin.health import Array, Health
 
@@ -37,7 +37,6 @@ DESIGN_POINTS = 16
 HELD_OUT = 3
 _FEWEST_POINTS = 12  # the fit of SEI growth has ten coefficients
 _NOTHING = 1e-18  # a day at rest strains nothing
-_PLATING_C = (0.2, 0.5)  # below the first no plating, from the second on a knee as its prior says
 _SEI_OFFSET_M = 1e-7  # keeps the logarithm of a young film's thickness from steepening the fit
 
 # Beyond these, and a film of `thickest_sei_m`, the regressors are held: a battery that far gone is past any
@@ -76,10 +75,8 @@ class RateModel:
 
     @property
     def plating_share(self) -> float:
-        """How much of a knee the charging brings: the slower, the less plating (Schuster et al., J. Energy
-        Storage 1, 2015), and none at a wallbox or at rest."""
-        low, high = _PLATING_C
-        return float(np.clip((self.charge_c_rate - low) / (high - low), 0.0, 1.0))
+        """How much of a knee the charging brings (`twin.duty.plating_share`)."""
+        return plating_share(self.charge_c_rate)
 
     def at(self, health: Health) -> Rates:
         """Unit rates at a health state; arrays of any shape."""
@@ -146,7 +143,11 @@ def _learnt(
     if fit.sum() < _FEWEST_POINTS or fit.all():
         # A state too far gone for the day is no loss, most states being so is.
         asked = DESIGN_POINTS + HELD_OUT
-        raise SolveError(f"only {len(states)} of {asked} states can run the day: {refused}")
+        fastest = float(np.abs(profile.c_rate).max())
+        raise SolveError(
+            f"{cell.name}: only {len(states)} of {asked} states can run the day, of up to {fastest:.2g}C at "
+            f"{temperature_degc:g} °C: {refused}"
+        )
     logs = np.array(table)
     sei_features, lam_features = (
         np.array(rows) for rows in zip(*(_features(cell, s) for s in states), strict=True)

@@ -104,6 +104,8 @@ class CalibrationRequest:
     the other cars of the site, None where there are none; ``electrolyte``: fit the state by SPMe, not SPM;
     ``prior``: of its ageing, as the chemistry or as siblings have it (`twin.prior.sibling_priors`);
     ``model_hash``: of the model's code that answers, None where nobody tells.
+
+    Raises TwinError for a check-up without a positive capacity.
     """
 
     battery: BatterySpec
@@ -121,6 +123,17 @@ class CalibrationRequest:
     climate: pd.DataFrame = field(default_factory=_no_months)
     model_hash: str | None = None
     coarse: pd.DataFrame = field(default_factory=_no_coarse)
+
+    def __post_init__(self) -> None:
+        if not len(self.checkups):
+            return
+        capacity = self.checkups["capacity_ah"].to_numpy(dtype=float)
+        wrong = np.flatnonzero(~(np.isfinite(capacity) & (capacity > 0)))
+        if len(wrong):
+            raise TwinError(
+                f"battery {self.battery.battery_id}: check-up of {self.checkups['time_utc'].iloc[wrong[0]]} "
+                f"has capacity_ah {capacity[wrong[0]]}, must be positive"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

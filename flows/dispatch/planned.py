@@ -20,6 +20,7 @@ from flows.mapping.chargers import VOLTAGE_V
 from flows.mapping.expected import PREFIX
 from flows.mapping.in_force import Plan, followed_mode
 from flows.plain import records
+from warehouse.at_once import at_once
 from warehouse.files import write_whole
 from warehouse.known import Known
 
@@ -56,7 +57,8 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
 def write_plan_file(context: Context, plan: Plan) -> list[Path]:
     """Write exports/dispatch_DATE_ZONE.json; nothing without a station, or prices."""
     try:
-        stated = plan_file(context, plan)
+        with at_once(context.workspace.warehouse):
+            stated = plan_file(context, plan)
     except NoPlanError:
         return []
     if not stated.plugs:

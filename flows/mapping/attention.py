@@ -18,6 +18,7 @@ _AGAINST = (
 )  # fmt: skip
 _RECENT, _SILENT = timedelta(hours=12), timedelta(minutes=5)
 _STALE = timedelta(days=2)
+_FRESHNESS, _FILES, _STAGES = "data.html#freshness", "data.html#files", "data.html#stages"
 _WORSE = {
     "substituted": "is planned on prices that stand in for missing ones",
     "last_plan": "could not be planned: its cars do what the plan before had them do",
@@ -51,27 +52,38 @@ def attention(
     have not left. now: tz-aware. day_page: the page of that plan. gateway: what it said of itself; None
     where there is none.
     """
-    found = [*_days(status["days"]), *_rungs(status["plans"], status["days"])]
-    short = {str(row["battery_id"]) for row in departures if row["readiness"] == "short"}
-    if short:
-        text = f"By the plan {_named(short)} will leave with less than promised."
-        found.append(Notice(level="act", text=text, page=day_page))
+    found = [*_short(departures, day_page), *_days(status["days"])]
+    found += _rungs(status["plans"], status["days"])
     found += _not_followed(gateway, now) if gateway else []
-    found += _twins(status["calibrations"], status["calibrated"], now)
+    found += _twins(status["calibrations"], status["calibrated"], now, day_page)
     found += _old(status["data"], now)
     found += _quarantined(status["quarantine"])
     found += _runs(status["last runs"])
     return sorted(found, key=lambda one: one.level != "act")
 
 
+def _short(departures: Rows, day_page: str) -> Iterable[Notice]:
+    """Cars that leave with less than they were promised."""
+    if short := {str(row["battery_id"]) for row in departures if row["readiness"] == "short"}:
+        text = f"By the plan {_named(short)} will leave with less than promised."
+        yield Notice(level="act", text=text, page=day_page)
+
+
 def _days(days: Rows) -> Iterable[Notice]:
-    """What is missing of each market day, or rests on what was withdrawn."""
+    """What is missing of market days, told once for days that lack the same, or rests on withdrawn rows."""
+    for source in dict.fromkeys(row["source"] for row in days):
+        missing = [row for row in days if row["source"] == source and row["state"] == "missing"]
+        if missing:
+            first, last = missing[0]["market_date"], missing[-1]["market_date"]
+            when = f"{first}: {source} missing"
+            if len(missing) > 1:
+                when = f"{first} to {last}: {source} missing of {len(missing)} days"
+            text = f"{when}, due {missing[-1]['deadline_utc']} UTC."
+            yield Notice(level="act", text=text, page=_FRESHNESS)
     for row in days:
-        name = f"{row['market_date']}: {row['source']}"
-        if row["state"] == "missing":
-            yield Notice(level="act", text=f"{name} missing, due {row['deadline_utc']} UTC.")
-        elif row["state"] == "outdated":
-            yield Notice(level="act", text=f"{name} rests on rows that were withdrawn since.")
+        if row["state"] == "outdated":
+            text = f"{row['market_date']}: {row['source']} rests on rows that were withdrawn since."
+            yield Notice(level="act", text=text, page=_FRESHNESS)
 
 
 def _rungs(plans: Rows, days: Rows) -> Iterable[Notice]:
@@ -101,11 +113,11 @@ def _not_followed(gateway: Mapping[str, Any], now: datetime) -> Iterable[Notice]
         yield Notice(level="look", text=f"At the chargers, {kind}: {_named(who)}.")
 
 
-def _twins(calibrations: Rows, calibrated: Rows, now: datetime) -> Iterable[Notice]:
+def _twins(calibrations: Rows, calibrated: Rows, now: datetime, day_page: str) -> Iterable[Notice]:
     for quality, says in _NOT_BELIEVED.items():
         cars = {str(row["battery_id"]) for row in calibrations if row["quality"] == quality}
         if cars:
-            yield Notice(level="look", text=f"{_named(cars)}: {says}.")
+            yield Notice(level="look", text=f"{_named(cars)}: {says}.", page=day_page)
     for row in calibrated:
         if row["never"]:
             text = f"{row['never']} of {row['cars']} cars are not calibrated: they only charge."
@@ -125,7 +137,8 @@ def _old(data: Rows, now: datetime) -> Iterable[Notice]:
             continue
         age = now - _moment(row["newest_utc"], now)
         if age > longest:
-            yield Notice(level="look", text=f"The newest {row['dataset']} are {_span(age)} old.")
+            text = f"The newest {row['dataset']} are {_span(age)} old."
+            yield Notice(level="look", text=text, page=_FRESHNESS)
 
 
 def _quarantined(quarantine: Rows) -> Iterable[Notice]:
@@ -134,7 +147,7 @@ def _quarantined(quarantine: Rows) -> Iterable[Notice]:
         own = sorted((row for row in quarantine if row["dataset"] == dataset), key=lambda row: -row["size"])
         rules = ", ".join(f"{row['rule']} {row['size']:,}" for row in own)
         text = f"{sum(row['size'] for row in own):,} rows of {dataset} are in quarantine: {rules}."
-        yield Notice(level="look", text=text)
+        yield Notice(level="look", text=text, page=_FILES)
 
 
 def _runs(runs: Rows) -> Iterable[Notice]:
@@ -143,7 +156,8 @@ def _runs(runs: Rows) -> Iterable[Notice]:
     for stage, row in last.items():
         if row["exit_code"]:
             text = f"{stage} ended with exit code {row['exit_code']}: {row['message']}"
-            yield Notice(level="act" if row["status"] == "failed" else "look", text=text)
+            level: Level = "act" if row["status"] == "failed" else "look"
+            yield Notice(level=level, text=text, page=_STAGES)
 
 
 def _moment(stated: object, now: datetime) -> datetime:

@@ -27,7 +27,7 @@ from flows.mapping.horizon import (
 )
 from flows.mapping.like_days import HISTORY, LikeDays
 from flows.mapping.price_forecast import clock_quarters, expected_prices
-from flows.mapping.retail import Prices, retail_rows, spread, written_out
+from flows.mapping.retail import Prices, retail_rows, spread
 from flows.mapping.rungs import PlanSource
 from flows.settings import UnknownPrices
 from optimize.errors import TermsError
@@ -147,7 +147,7 @@ def plan_prices(
         rows = _rows(known, "core_price", zone, slots[0] - HISTORY, slots[-1] + QUARTER)
         tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, until)
     if book is not None:
-        tariff = written_out(book, quarter_hours(slots[0] - HISTORY, until), tariff.iloc[:0])
+        tariff = _written_out(book, quarter_hours(slots[0] - HISTORY, until), tariff.iloc[:0])
     own, buys = spread(rows, slots), spread(retail_rows(tariff, "import"), slots)
     of_day = slots.isin(market_day_slots(day, zone))
     retail = np.isfinite(buys[of_day]).sum() > np.isfinite(own[of_day]).sum()
@@ -185,7 +185,7 @@ def day_to_plan_now(context: Context) -> date:
         _rows(known, name, zone, slots[0], slots[-1] + QUARTER) for name in ("core_price", "core_tariff")
     )
     if context.workspace.book is not None:
-        tariff = written_out(context.workspace.book, slots, tariff.iloc[:0])
+        tariff = _written_out(context.workspace.book, slots, tariff.iloc[:0])
     slot_sources = (spread(rows, slots), spread(retail_rows(tariff, "import"), slots))
     return day if any(mostly(np.isfinite(one)) for one in slot_sources) else day - timedelta(days=1)
 
@@ -364,3 +364,21 @@ def _same_clock(price: Prices, given: pd.DatetimeIndex, wanted: pd.DatetimeIndex
 def _clock(slots: pd.DatetimeIndex, timezone: str) -> list[int]:
     local = slots.tz_convert(timezone)
     return [int(hour) * 60 + int(minute) for hour, minute in zip(local.hour, local.minute, strict=True)]
+
+
+def _written_out(book: TariffBook, slots: pd.DatetimeIndex, empty: pd.DataFrame) -> pd.DataFrame:
+    """Rows like those of core_tariff (empty: none of them) of what a book's kWh costs without a spot price.
+
+    None where the market's price decides either way. They tell which slots have a price, never what it is.
+    """
+    if book.by_spot:
+        return empty
+    bought, _ = by_book(book, slots, None)
+    rows = {
+        "direction": "import",
+        "interval_start_utc": slots,
+        "resolution_minutes": 15,
+        "price_eur_per_kwh": bought,
+        "received_utc": slots[0],
+    }
+    return pd.DataFrame({name: rows.get(name) for name in empty.columns}, index=range(len(slots)))

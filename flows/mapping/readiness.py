@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +41,7 @@ def readiness(departures: pd.DataFrame, slots: pd.DataFrame, capacity_kwh: pd.Se
     what is not known, is no shortfall.
     """
     promised = departures[departures["target_kwh"] > 0].sort_values(["departure_utc", "battery_id"])
-    charges = {car: _Charge.of(own) for car, own in _by_car(slots)}
+    charges = _charges(slots)
     rows = []
     for one in records(promised):
         car = str(one["battery_id"])
@@ -68,12 +67,6 @@ class _Charge:
     begin_kwh: Values
     end_kwh: Values
 
-    @classmethod
-    def of(cls, slots: pd.DataFrame) -> _Charge:
-        known = slots[slots["energy_start_kwh"].notna() & slots["energy_end_kwh"].notna()]
-        energy = (known[name].to_numpy(dtype=np.float64) for name in ("energy_start_kwh", "energy_end_kwh"))
-        return cls(_seconds(known["interval_start_utc"]), *energy)
-
     def until(self, departure: float, least_kwh: float) -> tuple[float | None, float | None]:
         """Since when in the stay before a departure it holds so much, s, and what it holds an hour before."""
         last = int(np.searchsorted(self.starts, departure))
@@ -90,10 +83,18 @@ class _Charge:
         return ready, float(held[max(before, 0)])
 
 
-def _by_car(slots: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    ordered = slots.sort_values(["battery_id", "interval_start_utc"], kind="stable")
-    for car, own in ordered.groupby("battery_id", sort=False):
-        yield str(car), own
+def _charges(slots: pd.DataFrame) -> dict[str, _Charge]:
+    """What each car holds while it is plugged in."""
+    known = slots[slots["energy_start_kwh"].notna() & slots["energy_end_kwh"].notna()]
+    starts = _seconds(known["interval_start_utc"])
+    codes, cars = pd.factorize(known["battery_id"].astype(str), sort=True)
+    order = np.lexsort((starts, codes))
+    energy = known[["energy_start_kwh", "energy_end_kwh"]].to_numpy(dtype=np.float64)[order]
+    edges = np.searchsorted(codes[order], np.arange(len(cars) + 1)).tolist()
+    return {
+        str(car): _Charge(starts[order[begin:end]], energy[begin:end, 0], energy[begin:end, 1])
+        for car, begin, end in zip(cars, edges[:-1], edges[1:], strict=True)
+    }
 
 
 def _seconds(times: pd.Series) -> Values:

@@ -8,9 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from optimize.market.book import TariffBook
-from optimize.market.prices import prices
-
 Prices = npt.NDArray[np.float64]
 _QUARTER = pd.Timedelta(minutes=15)
 
@@ -18,24 +15,6 @@ _QUARTER = pd.Timedelta(minutes=15)
 def retail_rows(rows: pd.DataFrame, direction: Literal["import", "export"]) -> pd.DataFrame:
     """The rows of core_tariff of what is bought ("import") or sold."""
     return rows[rows["direction"] == direction]
-
-
-def written_out(book: TariffBook, slots: pd.DatetimeIndex, empty: pd.DataFrame) -> pd.DataFrame:
-    """Rows like those of core_tariff (empty: none of them) of what a book's kWh costs without a spot price.
-
-    None where the market's price decides either way. They tell which slots have a price, never what it is.
-    """
-    if book.by_spot:
-        return empty
-    bought, _ = prices(book, slots, None)
-    rows = {
-        "direction": "import",
-        "interval_start_utc": slots,
-        "resolution_minutes": 15,
-        "price_eur_per_kwh": bought,
-        "received_utc": slots[0],
-    }
-    return pd.DataFrame({name: rows.get(name) for name in empty.columns}, index=range(len(slots)))
 
 
 def spread(

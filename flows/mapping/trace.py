@@ -45,9 +45,10 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
     files = warehouse.read(
         "raw_source", where={"source_id": list({*used["source_id"], *behind["source_id"]})}
     )
-    known = files.set_index("source_id")
+    known = {str(row["source_id"]): plain({key: row[key] for key in _FILE}) for row in records(files)}
     calibrations = warehouse.read("out_calibration", where={"calibration_id": ids})
     shown = calibrations.sort_values("battery_id")[list(_CALIBRATION)]
+    of_calibration = dict(iter(behind.groupby("calibration_id")))
     return {
         "plan": {
             **plain(plan),
@@ -61,7 +62,7 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
         "run": plain(warehouse.read("out_run", where={"run_id": plan["run_id"]})),
         "files": _used(used, known),
         "calibrations": [
-            {**row, "files": _used(behind[behind["calibration_id"] == row["calibration_id"]], known)}
+            {**row, "files": _used(of_calibration.get(row["calibration_id"], behind.iloc[:0]), known)}
             for row in plain(shown)
         ],
         "not_calibrated": sorted(
@@ -84,13 +85,13 @@ def plan_by_id(workspace: Workspace, plan_id: str) -> dict[str, Any]:
     return record(found.iloc[0])
 
 
-def _used(rows: pd.DataFrame, files: pd.DataFrame) -> list[dict[str, Any]]:
+def _used(rows: pd.DataFrame, files: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows of out_…_source with what is known of each file."""
     return [
         {
             **{key: row[key] for key in ("dataset", "source_id", "first_row", "last_row")},
             "rows_used": row["rows"],
-            "file": plain({key: files.loc[row["source_id"], key] for key in _FILE}),
+            "file": files[row["source_id"]],
         }
         for row in records(rows)
     ]

@@ -5,6 +5,7 @@ schedule      the schedule as a file: it is there before the first page is drawn
 site          the pages of a workspace: start_page what stands on the first of them
 pages         the pages of a plan: fleet_page what stands on the first, battery_page on a car's, why on its
               reasons, twin_section on its engineer's part
+rows_by       rows by car, and kept: a car's page of which nothing differs is not made again
 drawing       a chart as inline SVG; day_charts, twin_charts: those of a day and of a twin
 templates     the pages' HTML and style; everything that comes from data is escaped
 
@@ -18,12 +19,14 @@ from flows.publish.pages import write_pages
 from flows.publish.schedule import write_schedule
 from flows.publish.stored_plan import stored_plan
 from flows.workspace import Workspace
+from warehouse.at_once import at_once
 
 __all__ = ["publish_run"]
 
 
 def publish_run(workspace: Workspace, plan_id: str, *, in_force: bool = True) -> list[Path]:
     """Write the schedule and the pages of a plan; returns the pages, the index first, then the schedule."""
-    plan = stored_plan(workspace, plan_id)
+    with at_once(workspace.warehouse):
+        plan = stored_plan(workspace, plan_id)
     schedule = write_schedule(workspace, plan, in_force=in_force)
     return [*write_pages(workspace, plan, in_force=in_force), schedule]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from typing import Any
 import pandas as pd
 
 from flows.money import EURO, Money
-from flows.plain import records
 from flows.publish import day_charts, twin_charts
+from flows.publish.drawing import Drawn
+from flows.publish.rows_by import RowsBy
 from flows.publish.stored_plan import StoredPlan
 from flows.publish.twin_section import twin_section
 from flows.publish.why import NONE_KEPT, Why
+from flows.version import code_version
 from twin.chemistry import chemistry
 from twin.types import Calibration
 
@@ -28,63 +31,68 @@ _QUALITIES = {
 }
 
 
-class _Rows:
-    """Rows of a table by one column, found without looking through all of them again."""
-
-    def __init__(self, frame: pd.DataFrame, by: str) -> None:
-        self._none = frame.iloc[:0]
-        self._own = {str(key): own for key, own in frame.groupby(by, sort=False)}
-
-    def of(self, key: str) -> pd.DataFrame:
-        """The rows of a key, none for an unknown one."""
-        return self._own.get(key, self._none)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class BatteryPages:
-    """What the pages of all cars of a plan are filled with; `of` for one of them."""
+    """What the pages of all cars of a plan are filled with: `of` for one of them, `key_of` before that."""
 
     plan: StoredPlan
     why: Why
-    slots: _Rows
-    reasons: _Rows
-    departures: _Rows
-    cars: _Rows
-    points: _Rows
-    residuals: _Rows
-    checkups: _Rows
-    batteries: _Rows
-    wear_days: _Rows
-    wear_maps: _Rows
-    history: _Rows
+    prices: Sequence[Drawn]
+    shared: bytes
+    calibrations: RowsBy
+    slots: RowsBy
+    reasons: RowsBy
+    departures: RowsBy
+    cars: RowsBy
+    points: RowsBy
+    residuals: RowsBy
+    checkups: RowsBy
+    batteries: RowsBy
+    wear_days: RowsBy
+    wear_maps: RowsBy
+    history: RowsBy
 
     @classmethod
     def of_plan(cls, plan: StoredPlan, money: Money = EURO) -> BatteryPages:
         """Rows of a plan by car or by calibration."""
+        shared = [plan.axis.slots[0], len(plan.axis.slots), plan.axis.timezone, plan.followed, money]
+        shared += [plan.header["as_of_utc"], plan.prices.titles, plan.prices.unit]
+        prices = pd.util.hash_pandas_object(plan.prices.frame, index=False).to_numpy()
         return cls(
             plan=plan,
             why=Why(prices=plan.prices, timezone=plan.axis.timezone, money=money),
-            slots=_Rows(plan.slots, "battery_id"),
-            reasons=_Rows(plan.reasons, "battery_id"),
-            departures=_Rows(plan.departures[plan.departures["mode"] == plan.followed], "battery_id"),
-            cars=_Rows(plan.cars, "battery_id"),
-            points=_Rows(plan.life_points, "calibration_id"),
-            residuals=_Rows(plan.residuals, "calibration_id"),
-            checkups=_Rows(plan.checkups, "battery_id"),
-            batteries=_Rows(plan.batteries, "battery_id"),
-            wear_days=_Rows(plan.wear_days, "battery_id"),
-            wear_maps=_Rows(plan.wear_maps, "calibration_id"),
-            history=_Rows(plan.history, "battery_id"),
+            prices=day_charts.price_panels(plan.axis, plan.prices),
+            shared=repr(shared).encode() + prices.tobytes(),
+            calibrations=RowsBy(plan.calibrations.reset_index(), "calibration_id"),
+            slots=RowsBy(plan.slots.sort_values("interval_start_utc", kind="stable"), "battery_id"),
+            reasons=RowsBy(plan.reasons.sort_values("interval_start_utc", kind="stable"), "battery_id"),
+            departures=RowsBy(plan.departures[plan.departures["mode"] == plan.followed], "battery_id"),
+            cars=RowsBy(plan.cars, "battery_id"),
+            points=RowsBy(plan.life_points, "calibration_id"),
+            residuals=RowsBy(plan.residuals, "calibration_id"),
+            checkups=RowsBy(plan.checkups, "battery_id"),
+            batteries=RowsBy(plan.batteries, "battery_id"),
+            wear_days=RowsBy(plan.wear_days, "battery_id"),
+            wear_maps=RowsBy(plan.wear_maps, "calibration_id"),
+            history=RowsBy(plan.history, "battery_id"),
         )
+
+    def key_of(self, battery_id: str, calibration_id: str, beside: str) -> str:
+        """The same for the same page: of what `of` takes for a car, what stands beside it, and the code."""
+        own = repr((code_version(), battery_id, calibration_id, beside))
+        digest = hashlib.sha256(own.encode("utf-8", "surrogatepass") + self.shared)
+        by_car = (self.slots, self.reasons, self.departures, self.cars, self.checkups, self.batteries)
+        for rows in (*by_car, self.wear_days, self.history):
+            digest.update(b"|" + rows.digest(battery_id))
+        for rows in (self.calibrations, self.points, self.residuals, self.wear_maps):
+            digest.update(b"|" + rows.digest(calibration_id))
+        return digest.hexdigest()
 
     def of(self, battery_id: str, calibration_id: str) -> Mapping[str, Any]:
         """The figures and charts of one car."""
         plan, battery = self.plan, self.batteries.of(battery_id)
-        known = calibration_id in plan.calibrations.index
-        record = records(plan.calibrations.loc[[calibration_id]])[0] if known else None
-        held = None
-        if record:
-            held = Calibration.from_record(record | {"calibration_id": calibration_id})
+        record = next(iter(self.calibrations.records(calibration_id)), None)
+        held = Calibration.from_record(record) if record else None
         nominal = float(battery["nominal_energy_kwh"].iloc[0]) if len(battery) else math.nan
         capacity = float(record["usable_energy_kwh"]) if record else nominal
         slots = self.slots.of(battery_id)
@@ -98,15 +106,16 @@ class BatteryPages:
             if record
             else "not calibrated: charged, never discharged",
             "duty": held.record.duty if held else None,
-            "cars": records(self.cars.of(battery_id)),
-            "points": records(points),
+            "cars": self.cars.records(battery_id),
+            "points": self.points.records(calibration_id),
             "followed": plan.followed,
             "timezone": plan.axis.timezone,
             "day_chart": day_charts.battery_day(
                 plan.axis,
                 slots,
                 capacity,
-                prices=plan.prices,
+                prices=self.prices,
+                price_names=day_charts.price_names(plan.prices),
                 stretches=self.reasons.of(battery_id),
                 departures=self.departures.of(battery_id),
             )

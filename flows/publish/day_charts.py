@@ -6,7 +6,7 @@ or 25 hours is drawn as long as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from flows.money import EURO, Money
-from flows.publish.drawing import Axis, Dots, Line, Mark, Panel, Rule, Tick, figure
+from flows.publish.drawing import Axis, Dots, Drawn, Line, Mark, Panel, Rule, Tick, figure
 from flows.publish.prices import UsedPrices
 from optimize.types import MODES
 
@@ -38,7 +38,8 @@ class DayAxis:
 
     def since(self, times: pd.Series) -> np.ndarray:
         """Hours from the beginning of the plan to each of some times."""
-        return np.asarray((times - self.slots[0]).dt.total_seconds() / 3600)
+        begin = self.slots[0].tz_convert(None).to_datetime64()
+        return (times.to_numpy(dtype="datetime64[ns]") - begin) / np.timedelta64(1, "h")
 
     def x(self) -> Axis:
         """The axis, labelled every second hour of the clock and at its end."""
@@ -72,7 +73,7 @@ def price_and_power(
         panels.append(
             Panel(title=title, x=x, marks=[Rule("zero", 0.0), _steps(axis, own, "price_ct_per_kwh", name)])
         )
-    for site, rows in sites.groupby("site_id"):
+    for site, rows in sites.sort_values("interval_start_utc", kind="stable").groupby("site_id"):
         limits = rows["import_limit_kw"].iloc[0], -rows["export_limit_kw"].iloc[0]
         marks: list[Mark] = [Rule("limit", float(limit)) for limit in limits]
         marks += [_steps(axis, own, "power_kw", mode) for mode, own in _by_mode(rows)]
@@ -85,34 +86,46 @@ def price_and_power(
     return figure(panels, _legend(sites["mode"]))
 
 
+def price_panels(axis: DayAxis, prices: UsedPrices) -> list[Drawn]:
+    """The prices of a plan as the charts of all its cars show them: one panel, none without any price."""
+    if not prices.titles:
+        return []
+    named = [(name, prices.frame[prices.frame["series"] == name]) for name in prices.titles]
+    drawn: list[Mark] = [_steps(axis, own, "price_ct_per_kwh", name) for name, own in named]
+    title = f"Price at the plug, {prices.unit}"
+    return [Drawn(Panel(title=title, x=axis.x(), marks=[Rule("zero", 0.0), *drawn], height=_LOW).svg())]
+
+
+def price_names(prices: UsedPrices) -> dict[str, str]:
+    """Their legend: series → name."""
+    return {name: title.partition(",")[0].lower() for name, title in prices.titles.items()}
+
+
 def battery_day(
     axis: DayAxis,
     slots: pd.DataFrame,
     capacity_kwh: float,
     *,
-    prices: UsedPrices,
+    prices: Sequence[Drawn],
+    price_names: Mapping[str, str],
     stretches: pd.DataFrame,
     departures: pd.DataFrame,
 ) -> Markup:
     """A car's day by mode over one axis: prices, power at its plug, and its charge while it is plugged in.
 
-    slots, stretches, departures: its rows of out_plan_slot, and of out_plan_reason and out_plan_departure in
-    the mode that is followed. Charge is drawn with what the car may hold and what it is to leave with.
+    slots, stretches, departures: its rows of out_plan_slot in the order of time, and of out_plan_reason and
+    out_plan_departure in the mode that is followed. prices: `price_panels`, named by `price_names`. Charge is
+    drawn with what the car may hold and what it is to leave with.
     """
-    x, legend = axis.x(), _legend(slots["mode"])
-    panels = []
-    if prices.titles:
-        named = [(name, prices.frame[prices.frame["series"] == name]) for name in prices.titles]
-        drawn: list[Mark] = [_steps(axis, own, "price_ct_per_kwh", name) for name, own in named]
-        title = f"Price at the plug, {prices.unit}"
-        panels.append(Panel(title=title, x=x, marks=[Rule("zero", 0.0), *drawn], height=_LOW))
-        legend |= {name: title.partition(",")[0].lower() for name, title in prices.titles.items()}
-    power: list[Mark] = [_steps(axis, own, "power_kw", mode) for mode, own in _by_mode(slots)]
-    panels.append(
-        Panel(title="Power at the plug, kW (− fed back)", x=x, marks=[Rule("zero", 0.0), *power], height=_LOW)
-    )
-    known = slots[slots["energy_start_kwh"].notna() & slots["energy_end_kwh"].notna()]
-    marks: list[Mark] = [Line(mode, *_sessions(axis, own, capacity_kwh)) for mode, own in _by_mode(known)]
+    x, by_mode = axis.x(), _by_mode(slots)
+    legend = {mode: mode for mode, _ in by_mode} | dict(price_names)
+    power: list[Mark] = [_steps(axis, own, "power_kw", mode) for mode, own in by_mode]
+    title = "Power at the plug, kW (− fed back)"
+    panels: list[Panel | Drawn] = [
+        *prices,
+        Panel(title=title, x=x, marks=[Rule("zero", 0.0), *power], height=_LOW),
+    ]
+    marks: list[Mark] = [Line(mode, *_sessions(axis, own, capacity_kwh)) for mode, own in by_mode]
     if len(stretches):
         marks += _allowed(axis, stretches, capacity_kwh)
         legend["zero"] = "the least and the most that it may hold"
@@ -142,16 +155,18 @@ def _legend(modes: pd.Series) -> dict[str, str]:
 
 
 def _by_mode(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    by = dict(iter(rows.sort_values("interval_start_utc").groupby("mode")))
-    return [(mode, by[mode]) for mode in MODES if mode in by]
+    """Rows by mode, those that are there; of a site in the order of time."""
+    modes = rows["mode"].to_numpy(dtype=object)
+    return [(mode, own) for mode in MODES if len(own := rows[modes == mode])]
 
 
 def _sessions(axis: DayAxis, slots: pd.DataFrame, capacity_kwh: float) -> tuple[np.ndarray, np.ndarray]:
     """Hour and charge at both ends of each quarter-hour that a car is plugged in; NaN between sessions."""
-    begin = axis.since(slots["interval_start_utc"])
+    known = (slots["energy_start_kwh"].notna() & slots["energy_end_kwh"].notna()).to_numpy()
+    begin = axis.since(slots["interval_start_utc"])[known]
     new = np.flatnonzero(np.diff(begin) > 1.5 * _SLOT_HOURS) + 1
     ends = np.column_stack([begin, begin + _SLOT_HOURS]).ravel()
-    energy = slots[["energy_start_kwh", "energy_end_kwh"]].to_numpy(dtype=np.float64).ravel()
+    energy = slots[["energy_start_kwh", "energy_end_kwh"]].to_numpy(dtype=np.float64)[known].ravel()
     return np.insert(ends, 2 * new, np.nan), np.insert(energy / capacity_kwh, 2 * new, np.nan)
 
 

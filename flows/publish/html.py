@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from flows.workspace import Workspace
 
 
 def environment_of(money: Money) -> Environment:
-    """The templates, with filters for figures, money and names of files."""
+    """The templates, with filters for figures, money, names of files and words of a command."""
     environment = Environment(
         loader=PackageLoader("flows.publish"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -26,6 +27,7 @@ def environment_of(money: Money) -> Environment:
         "money": lambda euros, digits=2: _number(money.of(euros), digits),
         "years": _years,
         "file_stem": file_stem,
+        "shell": shlex.quote,
     }
     return environment
 
@@ -36,6 +38,7 @@ def shell(workspace: Workspace, environment: Environment) -> Mapping[str, Any]:
         "notice": workspace.settings.fleet.notice,
         "money": workspace.money,
         "style": _allowed(environment, "style.css"),
+        "more_style": _allowed(environment, "tables.css"),
         "script": _allowed(environment, "site.js"),
         "navigation": (),
         "warnings": (),

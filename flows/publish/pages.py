@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.filenames import file_stem
+from flows.filenames import file_stem, passport_name
 from flows.folders import whole_folder
 from flows.mapping.standing import standing_of
 from flows.publish.battery_page import BatteryPages
 from flows.publish.fleet_page import fleet_page
 from flows.publish.html import environment_of, shell
+from flows.publish.kept import sealed, take_kept
 from flows.publish.owner_page import take_along
 from flows.publish.site import navigation
 from flows.publish.stored_plan import StoredPlan
@@ -34,7 +35,8 @@ def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> li
 
     index.html and batteries/, one page a car under the name that `file_stem` gives it. The folder appears
     whole, in place of the pages of an earlier plan for the same date, or not at all; owners' pages of the
-    same plan are kept. Those of a plan that is not in force replace none: they lie under reports/plans/ID/.
+    same plan are kept, and so are those of cars of which nothing differs (`flows.publish.kept`). Those of a
+    plan that is not in force replace none: they lie under reports/plans/ID/.
     """
     folder = workspace.reports / (
         str(plan.header["market_date"]) if in_force else f"plans/{plan.header['plan_id']}"
@@ -57,13 +59,22 @@ def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> li
         files = [write_whole(fresh / "index.html", run_page)]
         make_folder(fresh / "batteries")
         page, pages = environment.get_template("battery.html"), BatteryPages.of_plan(plan, workspace.money)
+        common |= {
+            "navigation": navigation(up=f"{up}../"),
+            "plan": {"market_date": plan.header["market_date"]},
+        }
+        beside = repr(common)
         followed = plan.cars[plan.cars["mode"] == plan.followed]
-        for battery_id, calibration_id in zip(
+        for car in zip(
             followed["battery_id"].astype(str), followed["calibration_id"].astype(str), strict=True
         ):
-            text = page.render(
-                **common, navigation=navigation(up=f"{up}../"), **pages.of(battery_id, calibration_id)
-            )
-            files.append(write_whole(fresh / "batteries" / f"{file_stem(battery_id)}.html", text))
+            name = f"batteries/{file_stem(car[0])}.html"
+            passport = workspace.exports / "twins" / passport_name(car[0])
+            href = f"{up}../../exports/twins/{passport.name}" if passport.is_file() else ""
+            own = {"passport": href}
+            key = pages.key_of(*car, f"{beside} {own}")
+            if not take_kept(folder / name, fresh / name, key):
+                write_whole(fresh / name, sealed(page.render(**common, **own, **pages.of(*car)), key))
+            files.append(fresh / name)
         take_along(folder, fresh, str(plan.header["plan_id"]))
     return [folder / file.relative_to(fresh) for file in files]

@@ -15,7 +15,7 @@ from flows.mapping.told_checks import untold_checks
 from flows.plain import records
 from flows.publish.day_charts import DayAxis
 from flows.publish.prices import UsedPrices, used_prices
-from flows.publish.twin_section import calibrations_so_far, wear_days, wear_maps
+from flows.publish.twin_section import calibrations_so_far, residuals, wear_days, wear_maps
 from flows.workspace import Workspace
 from optimize.types import MODES
 from warehouse.known import Known
@@ -80,7 +80,7 @@ def stored_plan(workspace: Workspace, plan_id: str) -> StoredPlan:
         calibrations=calibrations.set_index("calibration_id"),
         wear_maps=wear_maps(known, calibrations),
         life_points=known.read("out_life_point", where=ids).sort_values("efc_per_day"),
-        residuals=known.read("out_twin_residual", where=ids),
+        residuals=residuals(known, ids["calibration_id"]),
         prices=used_prices(known, header, workspace.money),
         promises=promises_met(known, header["zone"]),
         checks=untold_checks(known, header),

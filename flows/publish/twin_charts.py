@@ -22,23 +22,35 @@ _LOW, _PAIR = 100, 150
 
 
 def voltage_fit(residuals: pd.DataFrame) -> Markup:
-    """Measured and fitted pack voltage, and their difference: time_utc, voltage_v, model_voltage_v, used."""
+    """Measured and fitted pack voltage, and their difference over time and over charge.
+
+    ``residuals``: time_utc, voltage_v, model_voltage_v, used and soc, NaN where the car told none.
+    """
     rows = residuals.sort_values("time_utc")
     x, at = _times(rows["time_utc"])
     measured, model = rows["voltage_v"].to_numpy(), rows["model_voltage_v"].to_numpy()
     error_mv, used = (measured - model) * 1000, rows["used"].to_numpy(dtype=bool)
     fit = [Line("measured", at, measured), Line("twin", at, model)]
-    errors = [
-        Dots("measured", at[used], error_mv[used], large=False),
-        Dots("limit", at[~used], error_mv[~used]),
+    soc = rows["soc"].to_numpy(dtype=np.float64)
+
+    def errors(title: str, over: Axis, where: np.ndarray, x_title: str = "") -> Panel:
+        marks: list[Mark] = [
+            Rule("zero", 0.0),
+            Dots("measured", where[used], error_mv[used], large=False),
+            Dots("limit", where[~used], error_mv[~used]),
+        ]
+        return Panel(title=title, x=over, marks=marks, height=_LOW, x_title=x_title)
+
+    over, beside = soc, "State of charge, as the car told it"
+    if not np.isfinite(soc).any():
+        over, beside = model, "Fitted pack voltage, V: the car tells no state of charge"
+    panels = [
+        Panel(title="Pack voltage, V", x=x, marks=fit),
+        errors("Measured − twin, mV", x, at),
+        errors("Measured − twin, mV", numbers(over, most=8, exact=True), over, beside),
     ]
-    return figure(
-        [
-            Panel(title="Pack voltage, V", x=x, marks=fit),
-            Panel(title="Measured − twin, mV", x=x, marks=[Rule("zero", 0.0), *errors], height=_LOW),
-        ],
-        {"measured": "measured", "twin": "twin"},
-    )
+    aside = {} if used.all() else {"limit": "set aside"}
+    return figure(panels, {"measured": "measured", "twin": "twin", **aside})
 
 
 def life_law(points: pd.DataFrame) -> Markup:

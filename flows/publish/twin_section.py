@@ -18,6 +18,7 @@ from twin.types import Calibration
 from warehouse.known import Known
 
 _DRAWS = 80
+_NEXT_TO = pd.Timedelta(minutes=15)
 _TREND_DAYS = 60
 _HISTORY_DAYS = 183
 _HISTORY = (
@@ -65,6 +66,25 @@ def calibrations_so_far(known: Known, header: Mapping[str, Any], battery_ids: Se
         columns=["battery_id", "code_version", "as_of_utc", *_HISTORY],
     )
     return rows.sort_values(["battery_id", "as_of_utc"])
+
+
+def residuals(known: Known, calibration_ids: Sequence[str]) -> pd.DataFrame:
+    """The fitted voltages of some calibrations with the charge that the car told: out_twin_residual and soc.
+
+    soc: of the sample of telemetry next to each moment, NaN where none lies within a quarter-hour of it.
+    """
+    rows = known.read("out_twin_residual", where={"calibration_id": list(calibration_ids)})
+    if rows.empty:
+        return rows.assign(soc=pd.Series(dtype=float))
+    begin, end = rows["time_utc"].min() - _NEXT_TO, rows["time_utc"].max() + _NEXT_TO
+    told = known.read(
+        "core_telemetry", where={"battery_id": sorted(set(rows["battery_id"]))}, start=begin, end=end,
+        columns=["battery_id", "time_utc", "soc_reported"],
+    ).dropna(subset="soc_reported").rename(columns={"soc_reported": "soc"})  # fmt: skip
+    return pd.merge_asof(
+        rows.sort_values("time_utc"), told.sort_values("time_utc"), on="time_utc", by="battery_id",
+        direction="nearest", tolerance=_NEXT_TO,
+    )  # fmt: skip
 
 
 def _versions(rows: pd.DataFrame) -> list[dict[str, Any]]:

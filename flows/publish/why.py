@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -63,20 +63,21 @@ class Why:
         rows = reasons.sort_values("interval_start_utc")
         leaves = departures.sort_values("departure_utc")
         of = leaves["departure_utc"].searchsorted(rows["interval_end_utc"])
-        indexed = slots.set_index("interval_start_utc").join(self._ct).sort_index()
-        starts = pd.DatetimeIndex(indexed.index)
-        columns = {str(name): indexed[name].to_numpy() for name in indexed}
+        slots = slots.sort_values("interval_start_utc")
+        starts = pd.DatetimeIndex(slots["interval_start_utc"])
+        columns = {name: slots[name].to_numpy() for name in ("power_kw", "held_by")}
+        columns |= {str(name): prices.to_numpy() for name, prices in self._ct.reindex(starts).items()}
         spans = [starts.searchsorted(rows[f"interval_{edge}_utc"]) for edge in ("start", "end")]
         of_slots = [
             {name: column[first:end] for name, column in columns.items()}
             for first, end in zip(*(span.tolist() for span in spans), strict=True)
         ]
-        stated = records(rows)
+        stated, due_at = records(rows), records(leaves)
         found = []
         for number in sorted(set(of.tolist())):
             here = [at for at, one in enumerate(of.tolist()) if one == number]
             stretches = [stated[at] for at in here]
-            due = records(leaves.iloc[[number]])[0] if number < len(leaves) else None
+            due = due_at[number] if number < len(due_at) else None
             found.append(
                 {
                     "begin": self._day(stretches[0]["interval_start_utc"]),
@@ -225,8 +226,10 @@ class Why:
             return pd.DataFrame(index=pd.DatetimeIndex([], tz="UTC"))
         return frame.pivot_table(index="interval_start_utc", columns="series", values="price_ct_per_kwh")
 
-    def _local(self, moment: Any) -> pd.Timestamp:
-        return pd.Timestamp(moment).tz_convert(self.timezone)
+    @cached_property
+    def _local(self) -> Callable[[Any], pd.Timestamp]:
+        """A moment by the clock of the place; cars share their quarter-hours."""
+        return cache(lambda moment: pd.Timestamp(moment).tz_convert(self.timezone))
 
     def _clock(self, moment: Any) -> str:
         return f"{self._local(moment):%H:%M}"

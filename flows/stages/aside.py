@@ -18,7 +18,7 @@ from flows.context import Context
 from flows.snapshot import alone, whole_snapshot
 from flows.stages.plan import plan
 from flows.stages.publish import publish
-from flows.stages.record import StageResult
+from flows.stages.record import StageResult, write_run
 from flows.stages.spooled import SUFFIX, take_in
 from flows.stages.trouble import DEGRADED
 from flows.workspace import Workspace
@@ -95,16 +95,18 @@ def plan_aside(
 def planned_aside(own: Aside, context: Context, day: date) -> list[StageResult]:
     """Plan and publish a day in the copy, its rows spooled in between."""
     here = own.context(context)
-    planned, note = plan(here, day), _note(own, context)
+    began, planned, note = now(), plan(here, day), _note(own, context)
     plan_id, new = str(planned.details["plan_id"]), planned.details["outcome"] in ("new", "history")
     if new:
+        told = f"{planned.message}; {note}"
+        write_run(here, "plan", began, "degraded", DEGRADED, told, day)
         _state(here, plan_id, note)
         _spool(here, plan_id)
         planned = replace(
             planned,
             status="degraded",
             exit_code=DEGRADED,
-            message=f"{planned.message}; {note}; its rows wait in .spool/ until the warehouse is free",
+            message=f"{told}; its rows wait in .spool/ until the warehouse is free",
             details={**planned.details, "notes": [*planned.details["notes"], note], "spooled": True},
         )
     else:

@@ -33,6 +33,7 @@ from flows.workers import Twins
 from optimize.realised import CAUSES, Figures, Realised
 from optimize.realised import realise as account_of
 from optimize.types import DayProblem, Mode, ModePlan
+from warehouse.at_once import at_once
 from warehouse.contracts.realised import REALISED_MODES
 from warehouse.rows import Scalar
 from warehouse.zones import market_day_bounds, market_day_slots
@@ -102,11 +103,12 @@ def _realise(context: Context, day: date) -> tuple[list[dict[str, Any]], Reserve
         raise NoAccountError(
             f"no account of {day}: the day is not over as of {context.as_of:%Y-%m-%d %H:%M} UTC"
         )
-    executed = Executed.of(known, zone, market_day_slots(day, zone))
-    if not executed.plan_ids:
-        return [], None
-    real = RealDay.of(context, day, executed)
-    reserve = ReserveEarned.of(known, zone, day, executed, real.battery_ids)
+    with at_once(context.workspace.warehouse):
+        executed = Executed.of(known, zone, market_day_slots(day, zone))
+        if not executed.plan_ids:
+            return [], None
+        real = RealDay.of(context, day, executed)
+        reserve = ReserveEarned.of(known, zone, day, executed, real.battery_ids)
     input_hash = _input_hash(real, executed, reserve.digest)
     where: dict[str, Scalar | Sequence[Scalar]] = {"zone": zone, "market_date": day}
     newest = known.newest("out_realised", by=list(where), where=where)

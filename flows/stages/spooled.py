@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,7 @@ from flows.clock import now
 from flows.mapping.in_force import Plan
 from flows.mapping.verdict import Candidate, changed_inputs, failed_modes, judge
 from flows.plain import record
+from warehouse.contracts import CONTRACTS
 from warehouse.errors import SpoolError
 from warehouse.spool import PLAN_TABLES, read_spool
 from warehouse.store import Read, Warehouse
@@ -46,6 +49,17 @@ def take_in(folder: Path, warehouse: Warehouse, *, keep: bool = False) -> None:
         if not keep:
             path.unlink(missing_ok=True)
             _log.info("%s", stated)
+
+
+def spooled_runs(folder: Path, since: datetime) -> pd.DataFrame:
+    """What is on record of stages, begun at or after a moment, of plans that are still spooled (out_run)."""
+    found = [pd.DataFrame(columns=CONTRACTS["out_run"].names)]
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with suppress(FileNotFoundError, SpoolError):  # it was taken in meanwhile, or is set aside when it is
+            runs = read_spool(path)["out_run"]
+            found.append(runs[runs["started_utc"] >= since])
+    whole = [one for one in found if not one.empty]
+    return pd.concat(whole) if whole else found[0]
 
 
 def _write(warehouse: Warehouse, tables: Tables) -> str:

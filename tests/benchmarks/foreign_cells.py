@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pybamm
 
-from tests.twin.faulty import clean_spec, clean_truth
+from tests.twin.faulty import RECORDED, clean_spec, clean_truth
 from twin.cell import ReferenceCell, reference_cell
 from twin.chemistry import CHEMISTRIES, Chemistry
 from twin.errors import SolveError
@@ -96,7 +96,7 @@ def foreign_pack(index: int, first: int = 0) -> ForeignPack:
     wanted = LEAST_MV * (MOST_MV / LEAST_MV) ** rng.uniform()
     if name == "lfp":
         wanted = min(wanted, _FLATTEST_MV)
-    clean = clean_spec(len(CHEMISTRIES) * seed + list(CHEMISTRIES).index(name))
+    clean = clean_spec(len(RECORDED) * seed + RECORDED.index(name))
     while True:
         cell, rms_mv, most_mv = _drawn(rng, kind, CHEMISTRIES[name], wanted, f"{seed:03d}")
         values = {one.name: getattr(clean, one.name) for one in fields(TruthSpec)}

@@ -1,12 +1,14 @@
 """Runs killed at random and done again: `python -m tests.benchmarks.killed [--stages 200] [--runs 20]`.
 
-A depot of three cars finds a week of files in its inbox, some of them with rows that cannot be right. All
+A depot of two cars finds days of files in its inbox, some of them with rows that cannot be right. All
 stages of its day are done in a process forked from this one, which is killed (SIGKILL) at a moment drawn
 evenly over what an undisturbed one takes; then they are done again, once. `--runs` does the same to real
-`v2g run`s with Prefect's server and two twin processes. Printed: how many ended in the same tables as the
-undisturbed one, row by row but for whose run and at what time of the clock; what differed; rows of a key
-that are there twice; whether the page names every rule of the quarantine; runs that Prefect still takes for
-running, and processes that are left ten seconds after the kill. Interrupted, it tells of those it did.
+`v2g run`s with Prefect's server and two twin processes. Printed: how many ended in the same tables and files
+as the undisturbed one, row by row but for whose run and at what time of the clock; rows that are lost or
+more than there should be; rows of a key that are there twice; whether the page names every rule of the
+quarantine; runs that Prefect still takes for running, and processes that are left ten seconds after the
+kill. Interrupted, it tells of those it did; `--seed` draws other moments, so that it can be run in parts.
+Ends with 1 unless all of that is as it should be.
 """
 
 from __future__ import annotations
@@ -42,14 +44,17 @@ from warehouse.contracts import CONTRACTS
 
 DAY = date(2026, 10, 21)
 AS_OF = local(DAY - timedelta(days=1), "14:00")
-CARS = ("car-1", "car-2", "car-3")
+CARS = ("car-1", "car-2")
+DAYS_BACK = 3
 _OF_A_RUN = {"run_id", "made_utc", "started_utc", "finished_utc", "solve_seconds"}
+_OF_MOMENTS = {".spool/taken_in"}
+"""When something was last taken in that a snapshot lacks: there only where there was one before."""
 _LONGEST_S = 600.0
 
 
 def inbox_files(world: World) -> dict[str, str]:
-    """A week of files, with a session that ends before it begins and three prices that are no numbers."""
-    days = [DAY - timedelta(days=back) for back in range(7, -1, -1)]
+    """Days of files, with a session that ends before it begins and three prices that are no numbers."""
+    days = [DAY - timedelta(days=back) for back in range(DAYS_BACK, -1, -1)]
     cars = [fleet_rows().iloc[[0]].assign(battery_id=name) for name in CARS]
     files = {
         "sites__csv__yard.csv": site_rows().to_csv(index=False),
@@ -60,7 +65,7 @@ def inbox_files(world: World) -> dict[str, str]:
         files[f"sessions__csv__{day}.csv"] = world.sessions(day)
         if day < DAY - timedelta(days=1):
             files[f"soc_power__csv__{day}.csv"] = world.telemetry(day).to_csv(index=False)
-    night = world.night(CARS[0], DAY - timedelta(days=3))
+    night = world.night(CARS[0], DAY - timedelta(days=DAYS_BACK))
     turned = replace(night, session_id="turned", arrival=night.departure, departure=night.arrival)
     files["sessions__csv__turned.csv"] = as_csv([turned])
     prices = world.prices(DAY + timedelta(days=1))
@@ -92,7 +97,8 @@ def state(workspace: Workspace) -> dict[str, list[str]]:
         found[name] = sorted(lines)
     for path in sorted(workspace.exports.glob("schedule_*.csv")):
         found[path.name] = path.read_text(encoding="utf-8").splitlines()
-    found["inbox"] = sorted(one.name for one in workspace.inbox.iterdir() if one.is_file())
+    files = [one.relative_to(workspace.root) for one in workspace.root.rglob("*") if one.is_file()]
+    found["files"] = sorted({str(one) for one in files if one.parts[0] != ".prefect"} - _OF_MOMENTS)
     return found
 
 
@@ -103,6 +109,8 @@ class Tally:
     same: int = 0
     tries: int = 0
     differed: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    more: int = 0
     twice: int = 0
     unnamed: int = 0
     running: int = 0
@@ -118,8 +126,9 @@ class Tally:
         self.differed.update(wrong)
         for name in wrong:
             before, after = Counter(wanted.get(name, ())), Counter(came.get(name, ()))
-            lost, more = list((before - after).elements())[:2], list((after - before).elements())[:2]
-            print(f"  {where}: {name} lacks {lost}, has {more}", file=sys.stderr)
+            lost, more = list((before - after).elements()), list((after - before).elements())
+            self.lost, self.more = self.lost + len(lost), self.more + len(more)
+            print(f"  {where}: {name} lacks {lost[:2]}, has {more[:2]}", file=sys.stderr)
         for name, contract in CONTRACTS.items():
             if contract.key:
                 keys = workspace.warehouse.read(name, columns=list(contract.key))
@@ -131,36 +140,67 @@ class Tally:
         told = runs.loc[runs["message"].str.contains("was killed", regex=False), "stage"]
         self.killed_in.update(told.tolist() or ["before or after all stages"])
 
+    @property
+    def well(self) -> bool:
+        """Whether nothing is lost, doubled, unnamed or left."""
+        return self.same == self.tries and not self.twice + self.unnamed + self.running + self.left
+
     def show(self, what: str) -> None:
         """The lines that are printed."""
         print(f"{what}: {self.same} of {self.tries} ended in the same tables")
         print(f"  killed in: {', '.join(f'{name} {n}' for name, n in self.killed_in.most_common())}")
-        print(f"  differed: {dict(self.differed) or 'nothing'}; keys there twice: {self.twice}")
+        print(f"  differed: {dict(self.differed) or 'nothing'}; lost {self.lost}, too many {self.more}")
+        print(f"  rows of a key that is there already: {self.twice}")
         print(f"  rules of the quarantine that the page does not name: {self.unnamed}")
         print(f"  still running for Prefect: {self.running}; processes left: {self.left}")
 
 
-def in_fork(work: Callable[[], object], within_s: float | None = None) -> float:
-    """Do it in a process forked from this one, killed after so many seconds; what it took, s."""
+def in_fork(work: Callable[[], object], within_s: float | None = None) -> tuple[float, int]:
+    """Do it in a process forked from this one, killed after so many seconds; what it took, s, and how many
+    processes that it began are left.
+    """
     begin = time.monotonic()
     child = os.fork()
     if child == 0:
         code = 1
         try:
+            os.setsid()
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             work()
             code = 0
         finally:
             os._exit(code)
     deadline = begin + (_LONGEST_S if within_s is None else within_s)
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
-        time.sleep(0.002)
-    if ended == (0, 0):
-        os.kill(child, signal.SIGKILL)
-        ended = os.waitpid(child, 0)
+    ended = (0, 0)
+    try:
+        while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.002)
+    finally:
+        if ended == (0, 0):
+            os.kill(child, signal.SIGKILL)
+            ended = os.waitpid(child, 0)
     if within_s is None and ended[1] != 0:
         raise RuntimeError(f"a process that nobody killed ended with {ended[1]}")
-    return time.monotonic() - begin
+    took = time.monotonic() - begin
+    return took, left_after(lambda: of_session(child))
+
+
+def of_session(leader: int) -> list[str]:
+    """Ids of living processes of a session."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+            found += [stat.parent.name] if int(session) == leader and state != "Z" else []
+    return found
+
+
+def left_after(living: Callable[[], list[str]]) -> int:
+    """How many processes are there ten seconds later at the latest."""
+    deadline = time.monotonic() + 10.0
+    while (left := living()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return len(left)
 
 
 def all_stages(workspace: Workspace) -> None:
@@ -175,13 +215,13 @@ def forked(folder: Path, tries: int, dice: np.random.Generator, tally: Tally) ->
     all_stages(warm)
     wanted = state(warm)
     shutil.copytree(seed.root, folder / "timed")
-    takes = in_fork(lambda: all_stages(Workspace.open(folder / "timed")))
+    takes, _ = in_fork(lambda: all_stages(Workspace.open(folder / "timed")))
     for number in range(tries):
         own = replace(seed, root=folder / "try")
         shutil.copytree(seed.root, own.root)
         moment = float(dice.uniform(0.0, takes))
-        in_fork(partial(all_stages, own), moment)
-        in_fork(partial(all_stages, own))
+        for within_s in (moment, None):
+            tally.left += in_fork(partial(all_stages, own), within_s)[1]
         tally.judge(own, wanted, f"try {number}, {moment:.2f} of {takes:.2f} s")
         shutil.rmtree(own.root)
 
@@ -196,14 +236,6 @@ def v2g_run(workspace: Workspace) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-
-
-def left_of(workspace: Workspace) -> int:
-    """How many processes are there ten seconds later at the latest."""
-    deadline = time.monotonic() + 10.0
-    while (left := processes_of(workspace.prefect_home)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return len(left)
 
 
 def running(workspace: Workspace) -> int:
@@ -225,15 +257,15 @@ def real(folder: Path, tries: int, dice: np.random.Generator, tally: Tally) -> N
     for number in range(tries):
         own = Workspace.open(Path(shutil.copytree(seed.root, folder / "run")))
         moment = float(dice.uniform(0.0, takes))
-        process = v2g_run(own)
-        try:
-            process.wait(timeout=moment)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        tally.left += left_of(own)
-        v2g_run(own).wait()
-        tally.left += left_of(own)
+        with v2g_run(own) as process:
+            try:
+                process.wait(timeout=moment)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        tally.left += left_after(partial(processes_of, own.prefect_home))
+        with v2g_run(own):
+            pass  # which waits for its end
+        tally.left += left_after(partial(processes_of, own.prefect_home))
         tally.judge(own, wanted, f"run {number}, {moment:.1f} of {takes:.1f} s")
         tally.running += running(own)
         shutil.rmtree(own.root)
@@ -248,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for order in (signal.SIGINT, signal.SIGTERM):
         signal.signal(order, signal.default_int_handler)
     dice = np.random.default_rng(asked.seed)
-    begin = datetime.now().astimezone()
+    begin, well = datetime.now().astimezone(), True
     with tempfile.TemporaryDirectory() as folder:
         for what, tries, work in (
             ("v2g run", asked.runs, real),
@@ -259,7 +291,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 with suppress(KeyboardInterrupt):
                     work(Path(folder), tries, dice, tally)
                 tally.show(what)
+                well &= tally.well and tally.tries == tries
     print(f"in {(datetime.now().astimezone() - begin).total_seconds() / 60:.0f} min, zone {ZONE}")
+    sys.exit(0 if well else 1)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ from rich.table import Table
 
 from tests.benchmarks.data import benchmark_parser
 from tests.benchmarks.twin_structure import POWER, POWER_SD, stress_power
+from tests.twin.faulty import RECORDED
 from twin.calibrate import calibrate_battery
 from twin.cell import ReferenceCell
-from twin.chemistry import CHEMISTRIES
 from twin.duty import Profile, StandardDuty
 from twin.ensemble.mixture import PHYSICS
 from twin.errors import SolveError
@@ -70,7 +70,7 @@ class Hidden:
 def draw(index: int, *, form_hidden: bool) -> TruthSpec:
     """The index-th battery: chemistries and climates in turn, the rest at random."""
     rng = np.random.default_rng([2026, index])
-    name = list(CHEMISTRIES)[index % len(CHEMISTRIES)]
+    name = RECORDED[index % len(RECORDED)]
     charge, trip = float(rng.uniform(0.1, 0.2)), float(rng.uniform(0.1, 0.3))
     plain = TruthSpec(
         battery=BatterySpec(
@@ -91,7 +91,7 @@ def draw(index: int, *, form_hidden: bool) -> TruthSpec:
             charge_c_rate=charge,
             plugged_hours=float(rng.uniform(max(11.0, trip / charge + 6), 15.5)),
             target_soc=float(rng.uniform(0.7, 0.95)),
-            temperature_degc=CLIMATES_DEGC[index // len(CHEMISTRIES) % len(CLIMATES_DEGC)],
+            temperature_degc=CLIMATES_DEGC[index // len(RECORDED) % len(CLIMATES_DEGC)],
             source="hidden",
         ),
         as_of_utc=AS_OF,

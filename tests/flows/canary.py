@@ -11,6 +11,7 @@ import html
 import re
 import sqlite3
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, unquote_plus
 
@@ -39,8 +40,7 @@ def split(token: str) -> str:
 def left_of(token: str, data: bytes) -> list[str]:
     """The ways in which a secret can still be read in some bytes."""
     found = []
-    for name, text in _readings(data):
-        plain, bare = text.casefold(), _bare(text)
+    for name, text, plain, bare in _readings(data):
         if token.casefold() in plain or _bare(token) in bare:
             found.append(name)
         if token.encode().hex() in bare:
@@ -55,7 +55,14 @@ def _bare(text: str) -> str:
     return re.sub(r"""[\s"',\\\0:;=-]|<[^<>]*>""", "", text).casefold()
 
 
-def _readings(data: bytes) -> Iterator[tuple[str, str]]:
+@lru_cache(maxsize=1)  # many secrets are looked for in one file
+def _readings(data: bytes) -> list[tuple[str, str, str, str]]:
+    """Ways to read some bytes: name, text, and that text in one case and without what folds it."""
+    different = {text: name for name, text in reversed(list(_texts(data)))}
+    return [(name, text, text.casefold(), _bare(text)) for text, name in different.items()]
+
+
+def _texts(data: bytes) -> Iterator[tuple[str, str]]:
     text = data.decode("utf-8", "replace")
     yield "as it is", text
     yield "percent-decoded", unquote(text)

@@ -7,9 +7,10 @@ import re
 
 import numpy as np
 
-from flows.publish.drawing.marks import WIDE
+from flows.publish.drawing.marks import TENTHS, WIDE
 
-WIDTH = WIDE
+WIDTH = WIDE / TENTHS
+"""Of a panel, in pixels of a page that is as wide as that."""
 
 
 def charts(page: str) -> list[str]:
@@ -31,17 +32,23 @@ def lines(figure: str, about: str) -> list[np.ndarray]:
 
 
 def _points(path: str) -> np.ndarray:
-    """The corners of a path of M and L, or of M, H and V."""
-    points: list[tuple[float, float]] = []
-    for kind, one in re.findall(r"([MLHV])([^MLHV]*)", path):
-        if kind in "ML":
-            x, y = map(float, one.split(","))
+    """The corners of a path of M, l, h, v and H, in pixels."""
+    x = y = 0
+    points: list[tuple[int, int]] = []
+    for kind, one in re.findall(r"([MlhvH])([^MlhvH]*)", path):
+        said = [int(number) for number in re.findall(r"-?\d+", one)]
+        if kind == "M":
+            x, y = said
+            points.append((x, y))
         elif kind == "H":
-            x, y = float(one), points[-1][1]
+            (x,) = said
+            points.append((x, y))
         else:
-            x, y = points[-1][0], float(one)
-        points.append((x, y))
-    return np.array(points)
+            moves = {"l": said, "h": [*said, 0], "v": [0, *said]}[kind]
+            for right, down in zip(moves[::2], moves[1::2], strict=True):
+                x, y = x + right, y + down
+                points.append((x, y))
+    return np.array(points) / TENTHS
 
 
 def words(figure: str) -> list[str]:

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.publish.drawing import Axis, Band, Bars, Dots, Line, Panel, Rule, Tick, figure, numbers, times
-from flows.publish.drawing.marks import WIDE
-from tests.flows.svg import lines, words
+from tests.flows.svg import WIDTH, lines, words
 
 AXIS = Axis(0.0, 10.0, [Tick(0.0, "0"), Tick(10.0, "10")])
 
@@ -50,7 +49,7 @@ def test_lines_are_where_their_values_are_and_break_where_there_is_none() -> Non
     line = Line("v2g", np.array([0.0, 5.0, 6.0, 10.0]), np.array([1.0, -1.0, np.nan, 0.0]))
     drawn = figure([Panel(title="power, kW", x=AXIS, y=y, marks=[line], height=100)])
     first, second = lines(drawn, "power")
-    assert first.tolist() == [[0.0, 0.0], [WIDE / 2, 100.0]] and second.tolist() == [[WIDE, 50.0]]
+    assert first.tolist() == [[0.0, 0.0], [WIDTH / 2, 100.0]] and second.tolist() == [[WIDTH, 50.0]]
     steps = Line("v2g", np.array([0.0, 5.0, 10.0]), np.array([1.0, -1.0, -1.0]), step=True)
     (drawn_steps,) = lines(figure([Panel(title="power", x=AXIS, y=y, marks=[steps], height=100)]), "power")
     assert drawn_steps.tolist() == [[0, 0], [500, 0], [500, 100], [1000, 100]]
@@ -60,7 +59,7 @@ def test_nothing_to_draw_draws_nothing_and_ends_nowhere() -> None:
     none = np.array([])
     marks = [Line("a", none, none), Dots("a", none, none), Bars("a", none, none), Band("a", none, none, none)]
     drawn = figure([Panel(title="empty", x=AXIS, marks=[*marks, Rule("limit", 2.0)])])
-    assert drawn.count("<path") == 1 and "nan" not in drawn
+    assert drawn.count("<path") == 2 and "nan" not in drawn
 
 
 def test_text_of_data_is_text() -> None:

@@ -18,7 +18,7 @@ import pytest
 from flows.plain import records
 from flows.publish import publish_run
 from flows.publish.battery_page import BatteryPages
-from flows.publish.day_charts import DayAxis, battery_day, price_and_power
+from flows.publish.day_charts import DayAxis, battery_day, price_and_power, price_panels
 from flows.publish.prices import UsedPrices, used_prices
 from flows.publish.twin_charts import calibrations_so_far as calibrations_chart
 from flows.publish.twin_section import calibrations_so_far, twin_section, wear_days
@@ -128,17 +128,60 @@ def test_a_page_that_cannot_be_made_leaves_the_old_ones(
     made = BatteryPages.of
 
     def fails_at_the_second(own: BatteryPages, battery_id: str, calibration_id: str) -> Mapping[str, object]:
-        if battery_id == "car-2":
+        if battery_id == "car-3":
             raise RuntimeError("no page")
         return made(own, battery_id, calibration_id)
 
     monkeypatch.setattr(BatteryPages, "of", fails_at_the_second)
-    rename(own, {"car-1": "car-0"})
+    rename(own, {"car-1": "car-0", "car-2": "car-3"})
     with pytest.raises(RuntimeError, match="no page"):
         publish_run(own, plan_of(own))
     changed = [path for path in before if path.read_bytes() != before[path]]
     assert changed == [own.exports / f"schedule_{DAY}_{ZONE}.csv"], "a schedule does not wait for its pages"
     assert [path.name for path in own.reports.iterdir()] == [str(DAY)]
+
+
+CHANGES = {
+    "out_plan_slot": "power_kw = power_kw + 0.5",
+    "out_plan_departure": "target_kwh = target_kwh + 0.5",
+    "out_plan_reason": "worth_eur = 0.5",
+    "out_plan_car": "energy_cost_eur = energy_cost_eur + 0.5",
+    "out_calibration": "usable_capacity_sd_ah = 0.5",
+    "out_life_point": "law_life_days = law_life_days + 0.5",
+    "out_wear_map": "wear_eur_per_day = wear_eur_per_day + 0.5",
+    "core_battery": "nominal_energy_kwh = nominal_energy_kwh + 0.5",
+}
+
+
+def test_only_pages_of_which_something_differs_are_made_again(
+    own: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_of, made = BatteryPages.of, list[str]()
+
+    def noted(pages: BatteryPages, battery_id: str, calibration_id: str) -> Mapping[str, object]:
+        made.append(battery_id)
+        return made_of(pages, battery_id, calibration_id)
+
+    def again() -> list[str]:
+        made.clear()
+        publish_run(own, plan_id)
+        return list(made)
+
+    plan_id, folder = plan_of(own), own.reports / str(DAY) / "batteries"
+    monkeypatch.setattr(BatteryPages, "of", noted)
+    assert again() == list(CARS)
+    before = {car: (folder / f"{car}.html").read_bytes() for car in CARS}
+    assert again() == []
+    assert {car: (folder / f"{car}.html").read_bytes() for car in CARS} == before
+    (folder / "car-1.html").write_bytes(before["car-1"].replace(b"State of health", b"State of wealth"))
+    assert again() == ["car-1"] and (folder / "car-1.html").read_bytes() == before["car-1"]
+    for table, change in CHANGES.items():
+        with duckdb.connect(str(own.root / "warehouse.duckdb")) as connection:
+            (rows,) = connection.execute(f"UPDATE {table} SET {change} WHERE battery_id = 'car-2'").fetchall()  # noqa: S608
+        assert rows[0] > 0 and again() == ["car-2"], table
+    with duckdb.connect(str(own.root / "warehouse.duckdb")) as connection:
+        connection.execute("UPDATE out_plan_price SET import_eur_per_kwh = import_eur_per_kwh + 0.1")
+    assert again() == list(CARS), "prices are all cars' own"
 
 
 def test_prices_and_power_end_together_whatever_the_prices_step(published: dict[str, str]) -> None:
@@ -231,7 +274,8 @@ def day_of(axis: DayAxis, rows: pd.DataFrame) -> str:
     none = UsedPrices(frame=pd.DataFrame(), titles={}, note="", unit="ct/kWh")
     nothing = pd.DataFrame()
     rows = rows.assign(power_kw=0.0)
-    return battery_day(axis, rows, 20.0, prices=none, stretches=nothing, departures=nothing)
+    prices = price_panels(axis, none)
+    return battery_day(axis, rows, 20.0, prices=prices, price_names={}, stretches=nothing, departures=nothing)
 
 
 def test_charge_is_drawn_from_plug_in_to_plug_out_and_not_in_between() -> None:

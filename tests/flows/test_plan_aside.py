@@ -23,6 +23,7 @@ import pytest
 from flows import cli
 from flows.clock import now
 from flows.mapping.in_force import plan_in_force
+from flows.notify import notified, notify
 from flows.snapshot import keep_snapshot, note_taken_in
 from flows.stages import Context, StageResult
 from flows.stages import spooled as spooled_module
@@ -36,6 +37,7 @@ from flows.status_stored import status_at_once, store_status
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put
 from tests.flows.processes import in_killed_child
+from tests.warehouse.http_server import Reply, serving
 from tests.warehouse.test_store_lock import HOLD
 from warehouse.backup import snapshot_taken
 from warehouse.errors import LockedError, SpoolError
@@ -43,6 +45,8 @@ from warehouse.spool import PLAN_TABLES, TABLES, read_spool, write_spool
 from warehouse.store import Warehouse
 
 LATER = AS_OF + timedelta(hours=1)
+MORNING = datetime(2024, 3, 20, 6, 20, tzinfo=UTC)
+"""When a plan is due that was not made."""
 
 
 @contextmanager
@@ -237,14 +241,38 @@ def test_a_whole_day_that_meets_the_warehouse_in_use_is_planned_and_degraded(kep
         climb(Context.of(busy, AS_OF), {"ingest": steps_of(context, DAY)["ingest"]}, DAY)
 
 
+def test_who_is_notified_hears_of_it_while_the_warehouse_is_in_use_and_once(
+    kept: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = now()
+    with serving(Reply()) as hook:
+        monkeypatch.setenv("V2G_NOTIFY__WEBHOOK_URL", f"http://127.0.0.1:{hook.port}/hook")
+        told = Workspace.open(kept.root)
+        with held(told) as busy, notified(busy, began):
+            work_off(busy, without_prefect, MORNING)
+        causes = [json.loads(asked.body)["causes"] for asked in hook.asked]
+        assert [[(one["about"], one["exit_code"]) for one in some] for some in causes] == [
+            [("warehouse", 75), (f"plan {DAY}", 3)]
+        ]
+        assert "the warehouse was in use: planned from the snapshot of" in causes[0][1]["message"]
+        with held(told) as busy, pytest.raises(LockedError), notified(busy, began):
+            work_off(busy, without_prefect, MORNING + timedelta(minutes=1))
+        assert len(hook.asked) == 1
+        check(Context.of(told, MORNING))
+        assert notify(told, began) == 0  # it is on record as it was spooled, and was told
+        with held(told) as busy, pytest.raises(LockedError), notified(busy, now()):
+            busy.snapshot.unlink()
+            work_off(busy, without_prefect, MORNING + timedelta(minutes=2))
+        assert [one["about"] for one in json.loads(hook.asked[1].body)["causes"]] == ["warehouse"]
+
+
 def test_what_is_due_is_found_and_planned_by_the_snapshot(kept: Workspace) -> None:
-    moment = datetime(2024, 3, 20, 6, 20, tzinfo=UTC)
     with held(kept) as busy:
-        (came,) = work_off(busy, without_prefect, moment)
+        (came,) = work_off(busy, without_prefect, MORNING)
         assert [(one.stage, one.exit_code) for one in came] == [("plan", 3), ("publish", 0)]
         with pytest.raises(LockedError):  # it holds now, and nothing else can be done
-            work_off(busy, without_prefect, moment + timedelta(minutes=1))
-    check(Context.of(kept, moment))
+            work_off(busy, without_prefect, MORNING + timedelta(minutes=1))
+    check(Context.of(kept, MORNING))
     in_force = plan_in_force(kept.warehouse, ZONE, DAY)
     assert in_force is not None and in_force["plan_id"] == came[0].details["plan_id"]
 

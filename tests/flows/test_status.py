@@ -122,3 +122,10 @@ def held(workspace: Workspace) -> Iterator[None]:
         assert process.stdout is not None and process.stdout.readline() == "held\n"
         yield
         process.communicate("done\n")
+
+
+def test_it_loads_nothing_that_plans() -> None:
+    heavy = ("optimize", "scipy", "pyomo", "twin", "pybamm", "prefect")
+    code = f"import sys, flows.status_stored; print([one for one in {heavy} if one in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n"

@@ -60,6 +60,16 @@ def apart_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
+def apart_asked(apart_around: Path, tmp_path_factory: pytest.TempPathFactory) -> WhatIf:
+    """What is answered there, which writes nothing."""
+    workspace = copied(apart_around, tmp_path_factory.mktemp("asked"))
+    before = (workspace.root / "warehouse.duckdb").read_bytes()
+    found = asked(workspace)
+    assert (workspace.root / "warehouse.duckdb").read_bytes() == before
+    return found
+
+
+@pytest.fixture(scope="module")
 def shared_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A planned depot whose cars stand at one feeder that is too small for both at once."""
     around = tmp_path_factory.mktemp("shared")
@@ -133,23 +143,21 @@ def differences(cell: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, 
 
 
 def assert_cells_are_plans(
-    around: Path, tmp_path: Path, sessions: pd.DataFrame, near: set[str], *, picked: Sequence[int]
-) -> WhatIf:
+    found: WhatIf, around: Path, tmp_path: Path, sessions: pd.DataFrame, near: set[str], picked: Sequence[int]
+) -> None:
     """picked: numbers of cells; least charge, departure, contract and V2G, the last the fastest."""
-    found = asked(copied(around, tmp_path / "asked"))
     assert (len(found.cells), found.same, set(found.near)) == (24, True, near)
     for number in picked:
         choice, cell = found.options.choices[number], found.cells[number]
         other = changed(around, tmp_path / f"{number}", choice, sessions)
         assert differences(cell, other) == {}, (number, choice)
-    return found
 
 
 def test_each_choice_of_a_car_alone_is_the_plan_that_files_would_make(
-    apart_around: Path, tmp_path: Path
+    apart_around: Path, apart_asked: WhatIf, tmp_path: Path
 ) -> None:
-    found = assert_cells_are_plans(apart_around, tmp_path, session_rows(), set(), picked=(0, 1, 6, 12, 23))
-    cells = found.cells
+    assert_cells_are_plans(apart_asked, apart_around, tmp_path, session_rows(), set(), (0, 1, 6, 12, 23))
+    cells = apart_asked.cells
     assert all(cell["others_eur"] == pytest.approx(0.0, abs=1e-9) for cell in cells)
     assert cells[0]["fed_back_kwh"] > 1.0 and cells[1]["fed_back_kwh"] == 0.0, "V2G, and none"
     assert cells[0]["benefit_eur"] > cells[1]["benefit_eur"] + CENT
@@ -157,20 +165,14 @@ def test_each_choice_of_a_car_alone_is_the_plan_that_files_would_make(
 
 
 def test_cars_that_share_a_limit_are_planned_anew_with_it(shared_around: Path, tmp_path: Path) -> None:
-    found = assert_cells_are_plans(shared_around, tmp_path, together(), {"car-2"}, picked=(0, 5, 14, 20))
+    found = asked(copied(shared_around, tmp_path / "asked"))
+    assert_cells_are_plans(found, shared_around, tmp_path, together(), {"car-2"}, (0, 5, 14, 20))
     assert found.cells[0]["others_eur"] == 0.0
     assert max(abs(cell["others_eur"]) for cell in found.cells) >= CENT, "it costs the others, or spares them"
 
 
-def test_nothing_is_written(apart_around: Path, tmp_path: Path) -> None:
-    workspace = copied(apart_around, tmp_path)
-    before = (workspace.root / "warehouse.duckdb").read_bytes()
-    asked(workspace)
-    assert (workspace.root / "warehouse.duckdb").read_bytes() == before
-
-
-def test_the_contract_is_reckoned_from_the_plan(apart_around: Path, tmp_path: Path) -> None:
-    cells = asked(copied(apart_around, tmp_path)).cells
+def test_the_contract_is_reckoned_from_the_plan(apart_asked: WhatIf) -> None:
+    cells = apart_asked.cells
     for cell in cells:
         assert cell["contract_id"] in ("shared", "plugged-hours")
     own = cells[0]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,7 +64,7 @@ class Looked:
 @dataclass(slots=True)
 class Lived:
     """What days came to. findings: what should not be; rungs: day → that of the plan that it began with;
-    thrown: day → faults; seconds: day → of CPU.
+    thrown: day → faults; seconds: day → of CPU; peak_mb: day → of memory of this process.
     """
 
     findings: list[str] = field(default_factory=list)
@@ -71,6 +72,7 @@ class Lived:
     thrown: dict[date, list[str]] = field(default_factory=dict)
     looks: list[Looked] = field(default_factory=list)
     seconds: dict[date, float] = field(default_factory=dict)
+    peak_mb: dict[date, float] = field(default_factory=dict)
 
 
 @contextmanager
@@ -107,9 +109,15 @@ def drawn(days: Sequence[date], seed: int, most: int = 2) -> dict[date, list[str
     return found
 
 
-def live(root: Path, first: date, days: int, faults: Mapping[date, Sequence[str]], seed: int = 0) -> Lived:
-    """Make a depot in `root` and live so many local days from `first`, with faults thrown by day."""
-    life = _Life(root, World(seed, list(CARS)), seed)
+def live(
+    root: Path, first: date, days: int, faults: Mapping[date, Sequence[str]], seed: int = 0,
+    looks: Sequence[str] = LOOKS,
+) -> Lived:  # fmt: skip
+    """Make a depot in `root` and live so many local days from `first`, with faults thrown by day.
+
+    looks: local times of a day at which what is due is done.
+    """
+    life = _Life(root, World(seed, list(CARS)), seed, looks)
     with clock_at(life.moments):
         life.begin(first)
         for number in range(days):
@@ -119,8 +127,8 @@ def live(root: Path, first: date, days: int, faults: Mapping[date, Sequence[str]
 
 
 class _Life:
-    def __init__(self, root: Path, world: World, seed: int) -> None:
-        self.root, self.world = root, world
+    def __init__(self, root: Path, world: World, seed: int, looks: Sequence[str]) -> None:
+        self.root, self.world, self.looks = root, world, looks
         self.dice = np.random.default_rng([seed, 1])
         self.moments = [local(date(2026, 1, 1), "00:00")]
         self.lived = Lived()
@@ -146,6 +154,7 @@ class _Life:
             self._drop([(f"prices__csv__{day}.csv", self.world.prices(day).to_csv(index=False))])
 
     def a_day(self, day: date, names: Sequence[str]) -> None:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is counted anew
         began, spoilt = time.process_time(), self.world.day(day)
         for name in names:
             FAULTS[name](self.world, spoilt, self.dice)
@@ -153,13 +162,15 @@ class _Life:
         if spoilt.away:
             self.asleep = spoilt.away
         self.coming = sorted([*self.coming, *spoilt.files.items()], key=lambda one: one[0])
-        for stated in LOOKS:
+        for stated in self.looks:
             moment = local(day, stated)
             while self.coming and self.coming[0][0] <= moment:
                 self._drop(self.coming.pop(0)[1])
             if not self.asleep[0] <= moment < self.asleep[1]:
                 self._look(spoilt, moment, stated)
         self.lived.seconds[day] = time.process_time() - began
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+        self.lived.peak_mb[day] = int(peak) / 1024
 
     def _look(self, day: Day, moment: datetime, stated: str) -> None:
         self.moments.append(moment)

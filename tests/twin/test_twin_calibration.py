@@ -123,6 +123,15 @@ def test_commissioned_in_the_future_is_a_usage_error() -> None:
         calibrate_battery(request(made, as_of_utc=pd.Timestamp("2021-01-01", tz="UTC")))
 
 
+def test_a_checkup_without_a_capacity_is_named() -> None:
+    made = truth()
+    for wrong in (np.nan, np.inf, 0.0):
+        checkups = made.checkups.copy()
+        checkups.loc[1, "capacity_ah"] = wrong
+        with pytest.raises(TwinError, match=f"b-nmc811: check-up of 2022-09-04 .* capacity_ah {wrong}"):
+            request(made, checkups=checkups)
+
+
 def test_duty_is_read_from_history() -> None:
     made = truth()
     found = derive_duty(made.telemetry, made.sessions, nominal_ah=150.0, charge_c_rate=0.5)

@@ -21,7 +21,7 @@ from warehouse.contracts.types import (
     text,
 )
 
-CHEMISTRIES = ("nmc811", "nmc532", "nca", "lfp")
+CHEMISTRIES = ("nmc811", "nmc532", "nca", "lfp", "nmc111", "lmo", "lco")
 
 _BATTERY_ID = identifier("battery_id", "Battery (one traction pack, one car)", "CAR1")
 _SOC_TYPICAL = (0.0, 1.5)

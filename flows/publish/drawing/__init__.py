@@ -8,7 +8,7 @@ Colours are names of series (`s-v2g`), given by the page's style for light and d
 """
 
 from flows.publish.drawing.axes import Axis, Tick, numbers, times
-from flows.publish.drawing.figure import Panel, figure
+from flows.publish.drawing.figure import Drawn, Panel, figure
 from flows.publish.drawing.marks import Band, Bars, Dots, Line, Mark, Rule
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Band",
     "Bars",
     "Dots",
+    "Drawn",
     "Line",
     "Mark",
     "Panel",

@@ -1,6 +1,7 @@
-"""What is drawn on a panel, as SVG in its own coordinates: x from 0 to WIDE, y in pixels from the top.
+"""What is drawn on a panel, as SVG in its own coordinates: x from 0 to WIDE, y in tenths of a pixel down.
 
 The panel is stretched to the page in x alone; strokes keep their width, and dots are strokes of no length.
+Coordinates are whole numbers and paths go on from where they are: a fleet has a page a car.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import numpy as np
 
 from flows.publish.drawing.axes import Axis
 
-WIDE = 1000.0
+WIDE = 10_000
+TENTHS = 10
+"""Units of y in a pixel."""
 
 
 class Mark(Protocol):
@@ -49,19 +52,14 @@ class Line(_Points):
     def svg(self, x: Axis, y: Axis, height: float) -> str:
         """One path for each unbroken piece."""
         known = np.isfinite(self.x) & np.isfinite(self.y)
-        pieces = np.split(np.arange(len(known)), np.flatnonzero(np.diff(known.astype(int))) + 1)
-        across, down = _across(x, self.x), _down(y, self.y, height)
-        drawn = [
-            self._piece(across[piece], down[piece]) for piece in pieces if len(piece) and known[piece[0]]
-        ]
-        return _path("line", self.series, "".join(drawn))
-
-    def _piece(self, across: np.ndarray, down: np.ndarray) -> str:
-        if not self.step:
-            return "M" + "L".join(f"{a:.1f},{d:.1f}" for a, d in zip(across, down, strict=True))
-        steps = np.flatnonzero(np.diff(down)) + 1
-        to = "".join(f"H{a:.1f}V{d:.1f}" for a, d in zip(across[steps], down[steps], strict=True))
-        return f"M{across[0]:.1f},{down[0]:.1f}{to}H{across[-1]:.1f}"
+        numbers = np.flatnonzero(known)
+        pieces = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+        across, down = (
+            _across(x, np.where(known, self.x, x.low)),
+            _down(y, np.where(known, self.y, y.low), height),
+        )
+        way = _steps if self.step else _through
+        return _path("line", self.series, "".join(way(across[at], down[at]) for at in pieces if len(at)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +71,11 @@ class Dots(_Points):
     def svg(self, x: Axis, y: Axis, height: float) -> str:
         """One path of strokes without length."""
         known = np.isfinite(self.x) & np.isfinite(self.y)
-        across, down = _across(x, self.x)[known], _down(y, self.y, height)[known]
-        drawn = "".join(f"M{a:.1f},{d:.1f}h0" for a, d in zip(across, down, strict=True))
-        return _path("dots" if self.large else "dots small", self.series, drawn)
+        across, down = _across(x, self.x[known]), _down(y, self.y[known], height)
+        moves = _moves(np.diff(across, prepend=0), np.diff(down, prepend=0))
+        return _path(
+            "dots" if self.large else "dots small", self.series, "".join(f"m{one}h0" for one in moves)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,11 +94,11 @@ class Band:
     def svg(self, x: Axis, y: Axis, height: float) -> str:
         """One closed path."""
         known = np.isfinite(self.low) & np.isfinite(self.high) & np.isfinite(self.y)
-        down = _down(y, self.y, height)[known]
-        there = zip(_across(x, self.low)[known], down, strict=True)
-        back = zip(_across(x, self.high)[known][::-1], down[::-1], strict=True)
-        points = [f"{a:.1f},{d:.1f}" for a, d in (*there, *back)]
-        return _path("area", self.series, f"M{'L'.join(points)}Z" if points else "")
+        down = _down(y, self.y[known], height)
+        ends = _across(x, np.append(self.low[known], self.high[known][::-1]))
+        return _path(
+            "area", self.series, f"{_through(ends, np.append(down, down[::-1]))}z" if known.any() else ""
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,10 +115,10 @@ class Rule:
 
     def svg(self, x: Axis, y: Axis, height: float) -> str:
         """One straight path, within the panel."""
-        ends = np.clip(_across(x, np.array(self.between or (x.low, x.high))), 0.0, WIDE)
-        (down,) = _down(y, np.array([self.y]), height)
+        first, last = np.clip(_across(x, np.array(self.between or (x.low, x.high))), 0, WIDE).tolist()
+        (down,) = _down(y, np.array([self.y]), height).tolist()
         kind = "rule" if self.between is None else "interval"
-        return _path(kind, self.series, f"M{ends[0]:.1f},{down:.1f}H{ends[1]:.1f}")
+        return _path(kind, self.series, f"M{first} {down}H{last}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,18 +132,40 @@ class Bars(_Points):
     def svg(self, x: Axis, y: Axis, height: float) -> str:
         """One path, a stroke a bar."""
         known = np.isfinite(self.x) & np.isfinite(self.y)
-        (zero,) = _down(y, np.zeros(1), height)
-        across, down = _across(x, self.x)[known], _down(y, self.y, height)[known]
-        drawn = "".join(f"M{a:.1f},{zero:.1f}V{d:.1f}" for a, d in zip(across, down, strict=True))
-        return _path("bars", self.series, drawn)
+        (zero,) = _down(y, np.zeros(1), height).tolist()
+        across, down = _across(x, self.x[known]), _down(y, self.y[known], height)
+        bars = zip(across.tolist(), down.tolist(), strict=True)
+        return _path("bars", self.series, "".join(f"M{a} {zero}V{d}" for a, d in bars))
 
 
 def _across(x: Axis, values: np.ndarray) -> np.ndarray:
-    return WIDE * x.share(values)
+    share = x.share(np.asarray(values, dtype=np.float64))
+    return np.asarray(np.rint(WIDE * share), dtype=np.int64)
 
 
 def _down(y: Axis, values: np.ndarray, height: float) -> np.ndarray:
-    return height * (1.0 - y.share(values))
+    share = y.share(np.asarray(values, dtype=np.float64))
+    return np.asarray(np.rint(TENTHS * height * (1.0 - share)), dtype=np.int64)
+
+
+def _moves(across: np.ndarray, down: np.ndarray) -> list[str]:
+    """How far each point lies from the one before it, as a path says it."""
+    return [f"{a}{d}" if d < 0 else f"{a} {d}" for a, d in zip(across.tolist(), down.tolist(), strict=True)]
+
+
+def _through(across: np.ndarray, down: np.ndarray) -> str:
+    """A line through points, a point that lies on the one before it left out."""
+    right, below = np.diff(across), np.diff(down)
+    moved = (right != 0) | (below != 0)
+    return f"M{across[0]} {down[0]}l" + " ".join(_moves(right[moved], below[moved])).replace(" -", "-")
+
+
+def _steps(across: np.ndarray, down: np.ndarray) -> str:
+    """Steps through points: up or down where a value changes, and to the last point."""
+    at = np.flatnonzero(np.diff(down)) + 1
+    right, below = np.diff(across[at], prepend=across[0]), np.diff(down[at], prepend=down[0])
+    to = "".join(f"h{a}v{d}" for a, d in zip(right.tolist(), below.tolist(), strict=True))
+    return f"M{across[0]} {down[0]}{to}H{across[-1]}"
 
 
 def _path(kind: str, series: str, drawn: str) -> str:
