@@ -6,6 +6,7 @@ What a month's cap leaves is spread evenly over the days of a plan, so that no p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -16,7 +17,9 @@ from flows.mapping.hashing import hash_values
 from flows.mapping.horizon import Horizon
 from flows.mapping.past import followed_rows, owned
 from flows.mapping.plan_spans import plans_within
-from optimize.market.contract import Contract, contracts_by_battery
+from flows.plain import records
+from optimize.errors import OptimizeError
+from optimize.market.contract import Contract, contracts_by_battery, read_contract
 from warehouse.errors import nearest
 from warehouse.known import Known
 
@@ -100,6 +103,23 @@ def month_under(
             if contract.contract_id == of[car].contract_id:
                 found[car].append((begin, end))
     return found
+
+
+def reworded(contracts: Sequence[Contract], known: Known) -> list[str]:
+    """What is to be said of contracts whose text is another than days were settled by, and whose version is
+    not: both sides go by the version.
+    """
+    texts: dict[tuple[str, int], set[str]] = {}
+    for row in records(known.read("out_contract", columns=["contract_digest", "contract_text"])):
+        with suppress(OptimizeError):  # a text that an erasure has left is none that could be read
+            stated = read_contract(row["contract_text"], "")
+            texts.setdefault((stated.contract_id, stated.version), set()).add(row["contract_digest"])
+    return [
+        f"{one.file} says other than what days were settled by as version {one.version} of "
+        f"{one.contract_id}: count its version up"
+        for one in contracts
+        if texts.get((one.contract_id, one.version), {one.digest}) != {one.digest}
+    ]
 
 
 def unknown_cars(contracts: Sequence[Contract], days: Sequence[date], known: Known) -> list[str]:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import FlowsError, NoAccountError, UsageError
-from flows.mapping.contracted import contracts_of, month_under, unknown_cars
+from flows.mapping.contracted import contracts_of, month_under, reworded, unknown_cars
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.logged import append
 from flows.mapping.meter_points import netted_cars
@@ -92,6 +92,7 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
             [
                 f"{len(noted)} owner-days",
                 *missing,
+                *reworded(context.workspace.contracts, context.known),
                 *(said.replace("{}", f"{number}", 1) for said, number in sorted(without.items())),
             ]
         ),
@@ -325,7 +326,7 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
         "contract_digest": contract.digest,
         "counted_against": contract.against,
         "metered_slots": int(came["metered_slots"]),
-        **{name: _whole(came[name]) for name in ("verified_slots", "scheduled_slots")},
+        **{name: came[name] for name in ("verified_slots", "scheduled_slots")},
         **(dict.fromkeys(_PRIVATE) if contract.privacy == "totals" else fields),
         "theta": None if settled.theta is None else float(settled.theta),
         **{name: float(getattr(settled, name)) for name in FIGURES},
@@ -335,10 +336,6 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None else int(value)
 
 
 def _corrected(rows: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:

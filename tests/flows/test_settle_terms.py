@@ -332,3 +332,7 @@ def test_a_month_goes_on_with_a_new_version_and_begins_anew_with_another_contrac
         rows = [rows_of(workspace, day).iloc[-1] for day in (DAY, NEXT)]
         assert [row["plugged_hours"] for row in rows] == [14.0, 14.0]
         assert [row["bonus_eur"] for row in rows] == [1.4, paid]
+    renegotiated = old.replace("theta = 0.6", "theta = 0.2")
+    said = settled(agreed_anew(settled_depot, renegotiated)).message
+    assert "contract 0.toml says other than what days were settled by as version 2 of shared" in said
+    assert "says other" not in settled(agreed_anew(settled_depot, old.replace("= 2", "= 9"))).message
