@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 from markupsafe import escape
 
 from flows.errors import NoPlanError
+from flows.problem import problem_of
 from flows.stages import Context, StageResult
 from flows.stages.check import check
 from flows.stages.plan import plan
@@ -27,6 +31,8 @@ from tests.flows.conftest import (
     session_rows,
     site_rows,
 )
+from tests.flows.processes import in_killed_child
+from warehouse.errors import DamagedError
 
 LATER = AS_OF + timedelta(minutes=5)
 
@@ -135,3 +141,43 @@ def test_without_a_fleet_there_is_no_plan_and_with_one_car_there_is(tmp_path: Pa
     planned = plan(context, DAY)
     assert planned.details["plan_source"] == "published"
     assert set(stored(workspace, "out_plan_car", planned)["battery_id"]) == {"car-1"}
+
+
+def log_of_a_killed_writer(workspace: Workspace) -> Path:
+    """What a process leaves that was killed after three commits: they stand in the write-ahead log alone."""
+
+    def work() -> None:
+        connection = duckdb.connect(str(workspace.warehouse.path))
+        for number in range(3):
+            connection.execute(
+                "INSERT INTO out_run (run_id, stage, started_utc, finished_utc, status, exit_code, message) "
+                "VALUES (?, 'plan', now(), now(), 'ok', 0, repeat('x', 500))",
+                [f"r{number}"],
+            )
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    in_killed_child(work)
+    return Path(f"{workspace.warehouse.path}.wal")
+
+
+@pytest.mark.parametrize("at", [0.05, 0.5, 0.95])
+def test_a_flipped_bit_of_the_write_ahead_log_ends_as_damage(bare: Workspace, at: float) -> None:
+    log = log_of_a_killed_writer(bare)
+    data = bytearray(log.read_bytes())
+    data[int(len(data) * at)] ^= 1
+    log.write_bytes(data)
+    before = bare.warehouse.path.read_bytes()
+    with pytest.raises(DamagedError, match="Corrupt WAL file") as caught:
+        plan(Context.of(bare, AS_OF), DAY)
+    assert problem_of(caught.value).exit_code == 4
+    assert (bare.warehouse.path.read_bytes(), log.read_bytes()) == (before, bytes(data))
+
+
+def test_a_write_ahead_log_that_was_cut_short_has_its_whole_commits_and_the_day_is_planned(
+    bare: Workspace,
+) -> None:
+    log = log_of_a_killed_writer(bare)
+    log.write_bytes(log.read_bytes()[: int(log.stat().st_size * 0.9)])
+    assert plan(Context.of(bare, AS_OF), DAY).details["plan_source"] == "published"
+    runs = set(bare.warehouse.read("out_run")["run_id"])
+    assert {"r0", "r1"} <= runs and "r2" not in runs
