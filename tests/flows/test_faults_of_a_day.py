@@ -24,6 +24,7 @@ from flows.workspace import Workspace
 from tests.flows.conftest import (
     AS_OF,
     DAY,
+    WEEK,
     created,
     fleet_rows,
     price_rows,
@@ -77,6 +78,16 @@ def test_prices_that_are_no_numbers_are_set_aside_by_name_and_what_was_known_hol
     assert planned.details["plan_source"] == "published"
     known = stored(bare, "out_plan_price", planned)["import_eur_per_kwh"]
     assert np.isfinite(known).all()
+
+
+def test_prices_of_another_day_are_none_of_the_day_that_is_wanted(bare: Workspace) -> None:
+    wanted, as_of = DAY + WEEK, AS_OF + WEEK
+    put(bare, "sessions", session_rows(wanted).iloc[2:].assign(session_id="w3"), as_of=as_of)
+    put(bare, "prices", price_rows(wanted - timedelta(days=1), 1), as_of=as_of)
+    assert check(Context.of(bare, as_of)).exit_code == 0
+    planned = plan(Context.of(bare, as_of), wanted)
+    assert (planned.details["plan_source"], planned.exit_code) == ("substituted", 3)
+    assert "those of 2024-03-20 stand in" in planned.message
 
 
 def low(workspace: Workspace, rows: pd.DataFrame) -> pd.DataFrame:
