@@ -14,6 +14,7 @@ Ends with 1 unless all of that is as it should be.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -238,6 +239,12 @@ def v2g_run(workspace: Workspace) -> subprocess.Popen[bytes]:
     )
 
 
+def cpu_of_children() -> float:
+    """What ended processes that this one began have used, s."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def running(workspace: Workspace) -> int:
     """How many runs Prefect's database takes for running."""
     database = workspace.prefect_home / "prefect.db"
@@ -251,9 +258,10 @@ def real(folder: Path, tries: int, dice: np.random.Generator, tally: Tally) -> N
     seed = begun(folder / "real-seed", workers=2)
     put_database(seed)
     undisturbed = Workspace.open(Path(shutil.copytree(seed.root, folder / "undisturbed")))
-    begin = time.monotonic()
+    begin, used = time.monotonic(), cpu_of_children()
     v2g_run(undisturbed).wait()
     takes, wanted = time.monotonic() - begin, state(undisturbed)
+    print(f"an undisturbed v2g run takes {takes:.0f} s, {cpu_of_children() - used:.0f} s of CPU", flush=True)
     for number in range(tries):
         own = Workspace.open(Path(shutil.copytree(seed.root, folder / "run")))
         moment = float(dice.uniform(0.0, takes))

@@ -2,7 +2,8 @@
 
 The depot of `killed` is planned once and has its account; then the command is called, in a process of its
 own, so often with nobody in the way, so often while another process holds the file, and as often as it goes
-while a real `v2g run` works. Printed of each: how many calls, the median and the longest wall time.
+while a real `v2g run` works. Printed of each: how many calls, the median and the longest wall time, and the
+median of CPU seconds, which tells what it takes where others crowd the machine.
 """
 
 from __future__ import annotations
@@ -19,25 +20,27 @@ import numpy as np
 from flows.status_stored import store_status
 from flows.workspace import Workspace
 from tests.benchmarks.data import benchmark_parser
-from tests.benchmarks.killed import all_stages, begun, v2g_run
+from tests.benchmarks.killed import all_stages, begun, cpu_of_children, v2g_run
 from tests.flows.prefect_database import put_database
 from tests.warehouse.test_store_lock import HOLD
 
 
-def called(workspace: Workspace) -> float:
-    """The wall time of one call, s; raises CalledProcessError where it fails."""
-    begin = time.perf_counter()
+def called(workspace: Workspace) -> tuple[float, float]:
+    """The wall time of one call and its CPU time, s; raises CalledProcessError where it fails."""
+    begin, used = time.perf_counter(), cpu_of_children()
     words = [sys.executable, "-m", "flows.cli", "status", "--json", "-w", str(workspace.root)]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, cpu_of_children() - used
 
 
 def show(what: str, workspace: Workspace, goes_on: Callable[[int], bool]) -> None:
     """Call it as long as `goes_on` and print what it took."""
-    took: list[float] = []
+    took: list[tuple[float, float]] = []
     while goes_on(len(took)):
         took.append(called(workspace))
-    print(f"{what}: {len(took)} calls, median {np.median(took):.2f} s, longest {max(took):.2f} s")
+    wall, cpu = np.transpose(took)
+    print(f"{what}: {len(wall)} calls, median {np.median(wall):.2f} s, longest {max(wall):.2f} s", end="")
+    print(f", CPU {np.median(cpu):.2f} s", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,9 +4,10 @@ Two workspaces of the same depot are made, one so many days old and one a month:
 refused rows, a calibration a car and day, a plan of three modes a day, eight runs a day. Then the commands of
 a day are run on each as processes of their own. Printed for each command: the peak of memory of all its
 processes together, CPU seconds of all cores, wall seconds and exit code on the old and the young workspace,
-and the ratios. "inputs" is what `v2g plan` reads, alone; "nothing" the same process without reading, to be
-taken off. A first run warms up and is not reported; a plan is made anew each time, as of a quarter-hour
-later. `--keep DIR` makes the workspaces there, or takes those that are there as they are.
+and the ratios. "snapshot" is the copy that every run leaves; "inputs" what `v2g plan` reads, alone; "nothing"
+the same process without reading, to be taken off. A first run warms up and is not reported; a plan is made
+anew each time, as of a quarter-hour later. `--keep DIR` makes the workspaces there, or takes those that are
+there as they are.
 """
 
 from __future__ import annotations
@@ -47,10 +48,12 @@ def words_of(command: str, workspace: Path, as_of: datetime) -> list[str]:
             return [*_V2G, "status", *where]
         case "status then":
             return [*_V2G, "status", "--as-of", moment, *where]
+        case "snapshot":
+            return [*_V2G, "snapshot", *where]
     return [*_V2G, command, "--date", str(DAY), "--as-of", moment, *where]
 
 
-COMMANDS = ("status", "status then", "nothing", "inputs", "plan")
+COMMANDS = ("status", "status then", "snapshot", "nothing", "inputs", "plan")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
