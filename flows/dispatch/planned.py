@@ -86,7 +86,8 @@ def _planned_sessions(known: Known, plan: Mapping[str, Any], cars: Mapping[str, 
     due = known.read("out_plan_departure", where=plan).sort_values("departure_utc")
     known_rows = known.read("core_session", where={"session_id": sorted(set(due["session_id"]))})
     sessions = {str(row["session_id"]): row for row in records(known_rows)}
-    rows_of, leaves_of = dict[str, list[dict[str, Any]]](), dict[str, Any](iter(due.groupby("battery_id")))
+    leaves_of = {str(car): own for car, own in due[["battery_id", "departure_utc"]].groupby("battery_id")}
+    rows_of = dict[str, list[dict[str, Any]]]()
     for row in records(due):
         rows_of.setdefault(str(row["battery_id"]), []).append(row)
     found: list[_Planned] = []

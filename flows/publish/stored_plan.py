@@ -21,7 +21,6 @@ from optimize.types import MODES
 from warehouse.known import Known
 from warehouse.zones import market_day_slots, market_timezone
 
-
 _OF_SLOT = (
     "plan_id", "mode", "battery_id", "interval_start_utc", "plugged", "charge_kw", "discharge_kw", "power_kw",
     "energy_start_kwh", "energy_end_kwh", "held_by", "plan_source",
