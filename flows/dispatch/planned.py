@@ -25,6 +25,10 @@ from warehouse.files import write_whole
 from warehouse.known import Known
 
 Row = Mapping[str, Any]
+_OF_SLOT = (
+    "battery_id", "interval_start_utc", "plugged", "power_kw", "energy_start_kwh", "energy_end_kwh",
+)  # fmt: skip
+_PRICES = ["import_eur_per_kwh", "export_eur_per_kwh"]
 
 
 def plan_file(context: Context, plan: Plan) -> PlanFile:
@@ -37,6 +41,7 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
     prices = known.read("out_plan_price", where={"plan_id": plan["plan_id"]}).set_index("interval_start_utc")
     if prices.empty:
         raise NoPlanError(f"plan {plan['plan_id']} keeps no prices of its own: plan the day again")
+    prices = prices[_PRICES]
     cars = {str(row["battery_id"]): row for row in records(known.read("core_battery"))}
     chargers = {str(row["charger_id"]): row for row in records(known.read("core_charger"))}
     sites, site_slots = known.read("core_site"), known.read("out_plan_site_slot", where=mine)
@@ -78,15 +83,18 @@ class _Planned:
 
 def _planned_sessions(known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row]) -> list[_Planned]:
     """The sessions of one mode of a plan; a quarter-hour belongs to the first that leaves after it began."""
-    slots = known.read("out_plan_slot", where=plan)
+    slots = known.read("out_plan_slot", where=plan, columns=_OF_SLOT)
     slots = slots[slots["plugged"]].sort_values(["battery_id", "interval_start_utc"])
     due = known.read("out_plan_departure", where=plan).sort_values("departure_utc")
     known_rows = known.read("core_session", where={"session_id": sorted(set(due["session_id"]))})
     sessions = {str(row["session_id"]): row for row in records(known_rows)}
-    by_car = {str(car): own for car, own in due.groupby("battery_id")}
+    leaves_of = {str(car): own for car, own in due[["battery_id", "departure_utc"]].groupby("battery_id")}
+    rows_of = dict[str, list[dict[str, Any]]]()
+    for row in records(due):
+        rows_of.setdefault(str(row["battery_id"]), []).append(row)
     found: list[_Planned] = []
     for car, own in slots.groupby("battery_id"):
-        leaves = by_car.get(str(car))
+        leaves = leaves_of.get(str(car))
         if leaves is None:
             continue
         place = np.searchsorted(
@@ -97,7 +105,7 @@ def _planned_sessions(known: Known, plan: Mapping[str, Any], cars: Mapping[str, 
                 battery_id=str(car), site_id=str(cars[str(car)]["site_id"]), due=row,
                 session=sessions.get(str(row["session_id"]), {}), slots=own[place == number],
             )
-            for number, row in enumerate(records(leaves))
+            for number, row in enumerate(rows_of[str(car)])
             if (place == number).any()
         ]  # fmt: skip
     return found
@@ -120,8 +128,8 @@ def _stated(
         power_kw=power,
         least_kw=power - below,
         most_kw=power + above,
-        import_price=own["import_eur_per_kwh"].to_numpy(dtype=np.float64),
-        export_price=own["export_eur_per_kwh"].to_numpy(dtype=np.float64),
+        import_price=own[_PRICES[0]].to_numpy(dtype=np.float64),
+        export_price=own[_PRICES[1]].to_numpy(dtype=np.float64),
         energy_kwh=energy,
         # What the plan itself keeps to in this session: the pack's own bounds are those of its twin.
         least_kwh=np.full(len(slots), min(energy.min(), before)),

@@ -24,6 +24,7 @@ from warehouse.zones import market_timezone
 
 WEEKS = 9
 """How many weeks of days the calendar goes back from the newest."""
+_OF_SLOT = ("battery_id", "interval_start_utc", "energy_start_kwh", "energy_end_kwh")
 _PLAN = ("market_date", "plan_id", "followed_mode", "batteries", "note")
 
 
@@ -96,7 +97,7 @@ def _departures(known: Known, day: Mapping[str, Any], now: Any) -> list[dict[str
     batteries = known.read("core_battery", columns=["battery_id", "nominal_energy_kwh"])
     found = readiness(
         known.read("out_plan_departure", where=mine),
-        known.read("out_plan_slot", where=mine),
+        known.read("out_plan_slot", where=mine, columns=_OF_SLOT),
         capacity_kwh(cars, twins, batteries),
     )
     return records(found[pd.to_datetime(found["departure_utc"], utc=True) > pd.Timestamp(now)])

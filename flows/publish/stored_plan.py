@@ -21,6 +21,11 @@ from optimize.types import MODES
 from warehouse.known import Known
 from warehouse.zones import market_day_slots, market_timezone
 
+_OF_SLOT = (
+    "plan_id", "mode", "battery_id", "interval_start_utc", "plugged", "charge_kw", "discharge_kw", "power_kw",
+    "energy_start_kwh", "energy_end_kwh", "held_by", "plan_source",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPlan:
@@ -73,7 +78,7 @@ def stored_plan(workspace: Workspace, plan_id: str) -> StoredPlan:
         axis=axis,
         modes=modes,
         cars=cars,
-        slots=known.read("out_plan_slot", where=mine),
+        slots=known.read("out_plan_slot", where=mine, columns=_OF_SLOT),
         reasons=known.read("out_plan_reason", where=mine),
         sites=known.read("out_plan_site_slot", where=mine),
         departures=known.read("out_plan_departure", where=mine),

@@ -51,6 +51,11 @@ def _points(path: str) -> np.ndarray:
     return np.array(points) / TENTHS
 
 
+def level(line: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """How far down a line of steps lies at some places, both in pixels."""
+    return np.asarray(line[np.searchsorted(line[:, 0], across, side="right") - 1, 1])
+
+
 def words(figure: str) -> list[str]:
     """The texts of a figure: titles, labels of axes and legends."""
     return [html.unescape(word) for word in re.findall(r"<(?:text|p|span)[^>]*>([^<]*)</", figure)]

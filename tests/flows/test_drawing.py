@@ -50,6 +50,9 @@ def test_lines_are_where_their_values_are_and_break_where_there_is_none() -> Non
     drawn = figure([Panel(title="power, kW", x=AXIS, y=y, marks=[line], height=100)])
     first, second = lines(drawn, "power")
     assert first.tolist() == [[0.0, 0.0], [WIDTH / 2, 100.0]] and second.tolist() == [[WIDTH, 50.0]]
+    still = Line("v2g", np.array([5.0, 5.0]), np.array([0.0, 0.0]))
+    drawn = figure([Panel(title="power, kW", x=AXIS, y=y, marks=[still], height=100)])
+    assert lines(drawn, "power")[0].tolist() == [[WIDTH / 2, 50.0]] and 'd="M5000 500"' in drawn
     steps = Line("v2g", np.array([0.0, 5.0, 10.0]), np.array([1.0, -1.0, -1.0]), step=True)
     (drawn_steps,) = lines(figure([Panel(title="power", x=AXIS, y=y, marks=[steps], height=100)]), "power")
     assert drawn_steps.tolist() == [[0, 0], [500, 0], [500, 100], [1000, 100]]

@@ -321,7 +321,9 @@ def test_no_name_is_more_than_text_on_any_page_export_or_screen(
 
 
 _PATH = re.compile(r"[A-Za-z0-9 ~_.=@,+-]+(?:/[A-Za-z0-9 ~_.=@,+-]+)*")
-_ADDRESS = re.compile(r"(?:\.\./)*[A-Za-z0-9~_-]+(?:/[A-Za-z0-9~_.-]+)*\.html|#[A-Za-z0-9_-]*|data:,")
+_ADDRESS = re.compile(
+    r"(?:\.\./)*[A-Za-z0-9~_-]+(?:/[A-Za-z0-9~_.-]+)*\.(?:html(?:#[a-z]+)?|passport\.json)|#[A-Za-z0-9_-]*|data:,"
+)
 
 
 def faults(visit: Visit, tame: set[object]) -> list[tuple[str, object]]:

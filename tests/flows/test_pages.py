@@ -18,8 +18,7 @@ import pytest
 from flows.plain import records
 from flows.publish import publish_run
 from flows.publish.battery_page import BatteryPages
-from flows.publish.day_charts import DayAxis, battery_day, price_and_power, price_panels
-from flows.publish.prices import UsedPrices, used_prices
+from flows.publish.prices import used_prices
 from flows.publish.twin_charts import calibrations_so_far as calibrations_chart
 from flows.publish.twin_section import calibrations_so_far, twin_section, wear_days
 from flows.stages import Context
@@ -32,7 +31,6 @@ from twin.horizon import end_of_life_soh, life_band
 from twin.types import Calibration
 from warehouse.contracts import CONTRACTS
 from warehouse.known import Known
-from warehouse.zones import market_day_slots
 
 CARS = ("car-1", "car-2")
 
@@ -141,6 +139,69 @@ def test_a_page_that_cannot_be_made_leaves_the_old_ones(
     assert [path.name for path in own.reports.iterdir()] == [str(DAY)]
 
 
+def cells(row: str) -> list[str]:
+    """The texts of a row's cells, with or without their end tags."""
+    found = re.split(r"<t[dh][^>]*>", row)[1:]
+    return [html.unescape(re.sub("<[^>]*>", "", cell)).strip() for cell in found]
+
+
+def read(text: str) -> float:
+    """A figure before its unit; NaN where none is known."""
+    return float("nan") if text.startswith("–") else float(text.split()[0].replace(",", ""))
+
+
+MODE_FIGURES = {
+    "Import kWh": ("import_kwh", 1), "Export kWh": ("export_kwh", 1), "V2G kWh (battery)": ("v2g_kwh", 1),
+    "Energy cost €": ("energy_cost_eur", 2), "Stored energy €": ("stored_value_eur", 2),
+    "Wear by price €": ("wear_price_eur", 2), "Resting €": ("rest_price_eur", 2),
+    "Peaks €": ("peak_charge_eur", 2), "Net benefit €": ("net_benefit_eur", 2),
+    "Wear by twin €": ("wear_twin_eur", 2), "L0/L by twin": ("l0_over_l", 3),
+    "Unmet departures": ("unmet_departures", 0),
+}  # fmt: skip
+
+
+def test_figures_of_modes_cars_and_batteries_are_those_of_the_warehouse(
+    planned: Workspace, published: dict[str, str]
+) -> None:
+    mine = {"plan_id": plan_of(planned)}
+    modes = planned.warehouse.read("out_plan_mode", where=mine).set_index("mode")
+    (table,) = re.findall(r'<table class="modes">(.*?)</table>', published["index"], re.S)
+    head, *rows = (cells(row) for row in table.split("<tr>")[1:])
+    stated = {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+    for name, (column, digits) in MODE_FIGURES.items():
+        for mode, text in stated[name].items():
+            assert read(text) == pytest.approx(modes.loc[mode, column], abs=0.51 * 10**-digits), (name, mode)
+    cars = planned.warehouse.read("out_plan_car", where=mine)
+    twins = planned.warehouse.read("out_calibration").set_index("battery_id")
+    body = published["index"].partition("Cars: problems first")[2].partition("<tbody>")[2]
+    shown = [cells(row) for row in body.partition("</tbody>")[0].split("<tr>")[1:]]
+    assert sorted(row[0] for row in shown) == sorted(CARS)
+    followed = cars[cars["mode"] == "v2g"].set_index("battery_id")
+    for name, *row in shown:
+        twin, car = twins.loc[name], followed.loc[name]
+        alpha = [twin[f"alpha{end}_day_per_efc"] for end in ("", "_low", "_high")]
+        wanted = [twin["soh"], twin["l0_days"] / 365.25, *alpha, car["v2g_kwh"], car["energy_cost_eur"]]
+        wanted += [car["wear_price_eur"], car["wear_twin_eur"], car["l0_over_l"]]
+        low, high = row[7].split("–")
+        told = [*row[4:7], low, high, *row[8:]]
+        for place, (text, value) in enumerate(zip(told, wanted, strict=True)):
+            assert read(text) == pytest.approx(value, abs=0.051), (name, place)
+    for name in CARS:
+        by_mode = published[name].partition("<h2>The day by mode</h2>")[2].partition("</table>")[0]
+        for mode, *row in (cells(one) for one in by_mode.split("<tr>")[2:]):
+            (car,) = records(cars[(cars["battery_id"] == name) & (cars["mode"] == mode)])
+            columns = ["import_kwh", "export_kwh", "v2g_kwh", "energy_cost_eur", "wear_price_eur"]
+            columns += ["wear_twin_eur", "l0_over_l", "unmet_kwh"]
+            for text, column in zip(row, columns, strict=True):
+                value = float("nan") if car[column] is None else car[column]
+                assert read(text) == pytest.approx(value, abs=0.051, nan_ok=True), (name, mode, column)
+        twin, state = twins.loc[name], published[name].partition('id="state"')[2].partition("</table>")[0]
+        told_twin = {row[0]: row[1] for row in (cells(one) for one in state.split("<tr>")[1:])}
+        assert read(told_twin["Usable capacity"]) == pytest.approx(twin["usable_capacity_ah"], abs=0.0051)
+        assert read(told_twin["State of health"]) == pytest.approx(twin["soh"], abs=0.00051)
+        assert read(told_twin["Pack resistance"]) == pytest.approx(1000 * twin["resistance_ohm"], abs=0.051)
+
+
 CHANGES = {
     "out_plan_slot": "power_kw = power_kw + 0.5",
     "out_plan_departure": "target_kwh = target_kwh + 0.5",
@@ -168,6 +229,7 @@ def test_only_pages_of_which_something_differs_are_made_again(
         return list(made)
 
     plan_id, folder = plan_of(own), own.reports / str(DAY) / "batteries"
+    shutil.rmtree(own.reports, ignore_errors=True)
     monkeypatch.setattr(BatteryPages, "of", noted)
     assert again() == list(CARS)
     before = {car: (folder / f"{car}.html").read_bytes() for car in CARS}
@@ -238,57 +300,6 @@ def test_without_any_price_none_is_drawn_and_that_is_said(own: Workspace) -> Non
     stated = used_prices(known, header | {"plan_source": "charge_only"})
     assert stated.frame.empty and not stated.titles
     assert stated.note.startswith("No price was known, so none is drawn.")
-
-
-@pytest.mark.parametrize(("day", "hours"), [(date(2024, 3, 31), 23), (DAY, 24), (date(2024, 10, 27), 25)])
-def test_a_day_of_any_length_is_drawn_from_end_to_end(day: date, hours: int) -> None:
-    slots = market_day_slots(day, ZONE)
-    axis = DayAxis(slots=slots, timezone="Europe/Berlin")
-    count = len(slots)
-    rows = pd.DataFrame({"interval_start_utc": slots})
-    sites = rows.assign(
-        site_id="a:b[c]",
-        mode="ordered",
-        power_kw=np.arange(count),
-        import_limit_kw=99.0,
-        export_limit_kw=9.0,
-        shadow_price_eur_per_kwh=np.where(np.arange(count) < 4, 0.05, 0.0),
-    )
-    prices = rows.assign(series="sold", price_ct_per_kwh=np.arange(count))
-    chart = price_and_power(axis, prices, {"sold": "Sold at the plug, ct/kWh"}, sites)
-    (worth,) = lines(chart, "a:b[c]: worth of one kWh more room")
-    assert worth[[0, -1], 0].tolist() == [0, WIDTH], "a step is drawn where the value changes, and at the end"
-    assert worth[1:-1, 0] == pytest.approx(WIDTH / hours, abs=0.06)
-    for about in ("Sold at the plug", "a:b[c]: grid power"):
-        (line,) = lines(chart, about)
-        assert (line[0, 0], line[-1, 0]) == (0, WIDTH)
-        steps = np.unique(line[:, 0])
-        assert np.allclose(np.diff(steps), WIDTH / (4 * hours), atol=0.11)
-    clocks = [word for word in words(chart) if re.fullmatch(r"\d\d:\d\d", word)]
-    shown = [clock for clock in clocks if clock in ("00:00", "02:00", "24:00")]
-    assert shown == 3 * ["00:00", *["02:00"] * (hours - 23), "24:00"]
-
-
-def day_of(axis: DayAxis, rows: pd.DataFrame) -> str:
-    """A car's chart without prices, reasons and departures."""
-    none = UsedPrices(frame=pd.DataFrame(), titles={}, note="", unit="ct/kWh")
-    nothing = pd.DataFrame()
-    rows = rows.assign(power_kw=0.0)
-    prices = price_panels(axis, none)
-    return battery_day(axis, rows, 20.0, prices=prices, price_names={}, stretches=nothing, departures=nothing)
-
-
-def test_charge_is_drawn_from_plug_in_to_plug_out_and_not_in_between() -> None:
-    slots = market_day_slots(DAY, ZONE)
-    axis = DayAxis(slots=slots, timezone="Europe/Berlin")
-    there = np.r_[0:8, 40:44]
-    rows = pd.DataFrame({"interval_start_utc": slots, "mode": "ordered"})
-    rows["energy_start_kwh"] = pd.Series(10.0, index=there)
-    rows["energy_end_kwh"] = pd.Series(11.0, index=there)
-    first, second = lines(day_of(axis, rows), "State of charge")
-    quarter = WIDTH / 96
-    assert (first[0, 0], first[-1, 0]) == pytest.approx((0, 8 * quarter), abs=0.06)
-    assert (second[0, 0], second[-1, 0]) == pytest.approx((40 * quarter, 44 * quarter), abs=0.06)
 
 
 def calibrations(workspace: Workspace) -> dict[str, Calibration]:

@@ -8,17 +8,20 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from flows.publish import publish_run, site
 from flows.publish.site import write_site
 from flows.stages import Context
+from flows.stages.check import check
 from flows.stages.maintain import let_pages_go
 from flows.stages.plan import plan
 from flows.stages.publish import publish
 from flows.stages.realise import realise
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, WEEK, ZONE
+from tests.flows.browsing import browsing, needs_browser
+from tests.flows.conftest import AS_OF, DAY, WEEK, ZONE, put, spoil
 
 LATER = AS_OF + timedelta(days=3)
 
@@ -134,6 +137,69 @@ def test_a_page_that_cannot_be_made_costs_no_other_and_is_named(
     with pytest.raises(site.PageError, match=r"money.html cannot be made: ZeroDivisionError: nothing"):
         write_site(Context.of(own, LATER))
     assert start_html.is_file() and money.read_bytes() == before
+
+
+@needs_browser
+def test_five_questions_are_answered_within_three_clicks_of_the_start(own: Workspace) -> None:
+    """As a new user asks them: each by what is read on the page, the way there by links alone."""
+    newest = own.warehouse.read("out_plan", where={"market_date": DAY + WEEK})["plan_id"].iloc[-1]
+    spoil(
+        own,
+        "UPDATE out_plan_departure SET target_kwh = target_kwh + 5, missing_kwh = 5 "  # noqa: S608
+        f"WHERE battery_id = 'car-2' AND plan_id = '{newest}'",
+    )
+    times = pd.date_range(f"{DAY}T10:00:00Z", periods=40, freq="min").strftime("%Y-%m-%dT%H:%M:%SZ")
+    samples = pd.DataFrame({"battery_id": "car-1", "time_utc": times, "voltage_v": 355.0, "current_a": 0.0})
+    samples.loc[7, "voltage_v"] = 9999.0
+    file = put(own, "telemetry", samples.assign(temperature_degc=20.0), as_of=LATER)
+    check(Context.of(own, LATER))
+    publish(Context.of(own, LATER), DAY + WEEK)
+    (account,) = own.warehouse.read("out_realised", where={"zone": ZONE}).to_dict("records")
+    stored = own.warehouse.newest("out_calibration", by=["battery_id"]).set_index("battery_id")
+    with browsing() as window:
+
+        def page_after(*clicks: str | re.Pattern[str]) -> str:
+            assert len(clicks) <= 3
+            window.goto((own.reports / "index.html").as_uri())
+            for name in clicks:
+                window.get_by_role("link", name=name, exact=True).first.click()
+            return window.locator("main").inner_text()
+
+        # Which car is at risk tonight?
+        short = "By the plan car-2 will leave with less than promised."
+        assert "at risk: " in page_after() and short in page_after()
+        page_after(short)
+        first = window.locator("tr", has_text="leaves short").first
+        assert first.locator("td").first.inner_text() == "car-2"
+        # What did V2G earn last week, net of wear?
+        for over in ("uncontrolled", "ordered"):
+            gained = account["followed_eur"] - account[f"{over}_eur"]
+            assert f"{gained:,.2f}" in page_after().partition("net of wear")[0].rpartition("followed:")[2]
+        # Why does car 1 not discharge at 19:00?
+        page_after("car-1", "Why this slot")
+        at_seven = [
+            cells
+            for row in window.locator("tr", has_text="–").all()
+            if (cells := row.locator("td").all_inner_texts()) and holds(cells[0], "19:00")
+        ]
+        assert at_seven and all(cells[1] != "feeds back" and len(cells[2]) > 10 for cells in at_seven)
+        # Which file made the data yellow?
+        notice = re.compile("rows of telemetry are in quarantine")
+        assert file.name in page_after(notice).partition("Files that lost rows")[2]
+        # Is the α of car 2 to be trusted?
+        said, found = page_after("car-2", "State and life"), stored.loc["car-2"]
+        low, high = (f"{found[f'alpha_{end}_day_per_efc']:.3f}" for end in ("low", "high"))
+        assert f"{low} to {high} (90 %)" in said
+        wide = found["alpha_high_day_per_efc"] > 10 * found["alpha_low_day_per_efc"]
+        assert ("Warning: α is not identifiable" in said) == wide
+
+
+def holds(span: str, clock: str) -> bool:
+    """Whether a time lies in HH:MM–HH:MM, which may end after midnight."""
+    begin, sign, end = span.partition("–")
+    if not sign or len(begin) != 5:
+        return False
+    return begin <= clock < end if begin < end else clock >= begin or clock < end
 
 
 def test_an_empty_workspace_has_a_start_page(tmp_path: Path) -> None:

@@ -96,6 +96,15 @@ def test_every_kind_of_page_can_be_read_by_everybody(reports: Path, axe: str, da
             assert violations(window, axe) == [], page.name
 
 
+def test_a_page_is_printed_dark_on_white(reports: Path) -> None:
+    with browsing(dark=True) as window:
+        window.goto((reports / str(DAY) / "batteries" / "car-1.html").as_uri())
+        colours = "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+        assert window.evaluate(colours) == ["rgb(228, 231, 236)", "rgb(22, 25, 31)"]
+        window.emulate_media(media="print")
+        assert window.evaluate(colours) == ["rgb(29, 33, 41)", "rgb(255, 255, 255)"]
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_page_is_wider_than_its_window(reports: Path, width: int) -> None:
     with browsing(width=width) as window:

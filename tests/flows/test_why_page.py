@@ -193,7 +193,7 @@ def pages(workspace: Workspace) -> dict[str, str]:
 
 def table_rows(page: str) -> list[list[str]]:
     """The cells of the stretches of a page."""
-    part = page.split("<h2>Why this slot</h2>")[1].split("<h2>")[0]
+    part = page.split('<h2 id="why">Why this slot</h2>')[1].split("<h2>")[0]
     rows = [
         re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in re.findall(r"<tr>(.*?)</tr>", part, re.S)
     ]
@@ -227,7 +227,7 @@ def test_a_page_tells_every_stretch_of_the_followed_mode_as_it_is_stored(made: W
 def test_price_power_and_charge_with_its_bounds_lie_on_one_axis(made: Workspace) -> None:
     rows = made.warehouse.read("out_plan_reason")
     for name, page in pages(made).items():
-        chart = charts(page.split("<h2>The day</h2>")[1])[0]
+        chart = charts(page.split('<h2 id="day">The day</h2>')[1])[0]
         for about, least in (("Price at the plug", 2), ("Power at the plug", 3), ("State of charge", 3)):
             assert len(lines(chart, about)) >= least, about
         own = rows[rows["battery_id"] == name]

@@ -157,7 +157,8 @@ def _through(across: np.ndarray, down: np.ndarray) -> str:
     """A line through points, a point that lies on the one before it left out."""
     right, below = np.diff(across), np.diff(down)
     moved = (right != 0) | (below != 0)
-    return f"M{across[0]} {down[0]}l" + " ".join(_moves(right[moved], below[moved])).replace(" -", "-")
+    to = " ".join(_moves(right[moved], below[moved])).replace(" -", "-")
+    return f"M{across[0]} {down[0]}{'l' if to else ''}{to}"
 
 
 def _steps(across: np.ndarray, down: np.ndarray) -> str:
