@@ -76,6 +76,8 @@ class Chemistry:
     ``family``: of the cathode; published laws of this family weigh more (`twin.ensemble.laws`), all weigh
     alike where there are none.
 
+    ``rare``: few packs are of it; a pack whose declared chemistry is doubted is not supposed to be.
+
     ``life_form_sd``, ``wear_form_sd``: by how much L0 and β move with the form of the model, as standard
     deviations of their logarithms; measured by ``python -m tests.benchmarks.twin_structure``.
     """
@@ -98,6 +100,7 @@ class Chemistry:
     initial_sei_m: float = 20e-9
     reference_life_days: float = 4383.0
     graphite_diffusion_j_per_mol: float | None = None
+    rare: bool = False
 
 
 CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
@@ -197,6 +200,7 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_positive_activation_j_per_mol=26.2e3,
             life_form_sd=0.002,
             wear_form_sd=0.180,
+            rare=True,
         ),
         "lmo": Chemistry(
             name="lmo",
@@ -215,6 +219,7 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_positive_activation_j_per_mol=22.1e3,
             life_form_sd=0.002,
             wear_form_sd=0.180,
+            rare=True,
         ),
         "lco": Chemistry(
             name="lco",
@@ -235,6 +240,7 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             life_form_sd=0.002,
             wear_form_sd=0.180,
             graphite_diffusion_j_per_mol=30.3e3,
+            rare=True,
         ),
     }
 )

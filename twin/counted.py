@@ -60,7 +60,7 @@ def capacity_counted(
     if not chemistry_doubted:
         found.append(by_meter(request.telemetry, sessions, flow, request.battery)[1])
     if followed:
-        found.append(between_rests(signal, flow, age_days))
+        found.append(between_rests(signal, flow, age_days, request.battery.chemistry))
     stated = [one for one in found if one is not None and one.sd < _WIDEST * one.share]
     return min(stated, key=lambda one: one.sd / one.share) if stated else None
 
@@ -73,15 +73,19 @@ def _by_own_soc(telemetry: pd.DataFrame, flow: Course) -> EnergyFit | None:
     return None if found is None else replace(found, by="charge counted against the car's own SoC")
 
 
-def between_rests(signal: Signal, flow: Course, age_days: float) -> EnergyFit | None:
-    """Charge counted against open-circuit voltage, by the curves of all chemistries that it may be of."""
+def between_rests(signal: Signal, flow: Course, age_days: float, declared: str) -> EnergyFit | None:
+    """Charge counted against open-circuit voltage, by the curves of all chemistries that it may be of.
+
+    Those are the ``declared`` one and such as many packs have, as far as they reach the voltages seen.
+    """
     at = _rests(signal, flow)
     if len(at) < 2:
         return None
     time_s, voltage_v = signal.time_s[at], signal.voltage_v[at]
     asked = partial(_by_curve, time_s, voltage_v, flow)
     found: list[list[EnergyFit]] = []
-    for cell in (reference_cell(name) for name in CHEMISTRIES):
+    likely = [name for name, spec in CHEMISTRIES.items() if name == declared or not spec.rare]
+    for cell in map(reference_cell, likely):
         low, high = cell.circuit.v_min - _BEYOND_V, cell.circuit.v_max + _BEYOND_V
         if low <= voltage_v.min() and voltage_v.max() <= high:
             # Lithium lost shifts a curve: as new, and as old as it is.

@@ -92,7 +92,7 @@ def test_the_interval_between_rests_holds_cells_of_curves_that_are_no_sets() -> 
     held, off = [], []
     for index in range(PACKS):
         car, made = pack(index)
-        found = between_rests(*rests_of(car, made))
+        found = between_rests(*rests_of(car, made), car.chemistry)
         if found is None:
             continue
         true = made.hidden["usable_capacity_ah"] / car.nominal_capacity_ah
@@ -108,7 +108,7 @@ def test_what_never_rests_and_what_hardly_moves_tells_nothing() -> None:
     signal = signal_of(asked.telemetry, asked.battery)
     flow = course_of(asked, asked.telemetry)
     assert flow is not None
-    assert between_rests(signal, flow, AGE_DAYS) is not None
+    assert between_rests(signal, flow, AGE_DAYS, "nca") is not None
     driven = asked.telemetry.assign(current_a=asked.telemetry["current_a"] + 0.05 * 150)
     assert capacity_counted(bare("nca", driven), AGE_DAYS) is None
     night = asked.telemetry.iloc[:180]
