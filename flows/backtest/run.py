@@ -13,7 +13,7 @@ from flows.backtest.course import Span, first_moment, lived
 from flows.backtest.rows import rows_of
 from flows.backtest.strategies import Course, Strategy, courses_of
 from flows.backtest.summary import summary
-from flows.backtest.trial import Trials, trials
+from flows.backtest.trial import Trials, throw_away, trials
 from flows.context import Context
 from flows.errors import NoAccountError
 from flows.mapping.hashing import hash_frame, hash_values
@@ -96,6 +96,8 @@ class BackTest:
                 for course, own in todo.items():
                     if lacks := self._follow(copies, course, own, progress):
                         missing[course.name] = lacks
+        else:
+            throw_away(self.workspace, self.run_id)
         rows = self._rows()
         lines = summary(rows, self.strategies, len(self.span.days))
         if not lines:

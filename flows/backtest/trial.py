@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,3 +96,10 @@ def trials(workspace: Workspace, run_id: str) -> Iterator[Trials]:
         shutil.rmtree(around / run_id)
     finally:
         let_go(lock)
+
+
+def throw_away(workspace: Workspace, run_id: str) -> None:
+    """Throw away the copies of a back-test that was killed when all its rows were written."""
+    if (workspace.root / FOLDER / run_id).exists():
+        with suppress(LockedError), trials(workspace, run_id):  # the one that runs throws them away
+            pass

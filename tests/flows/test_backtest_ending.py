@@ -79,6 +79,10 @@ def test_what_is_done_is_reported_again_and_not_done_again(home: Workspace) -> N
     seen: list[str] = []
     again = asked(home, days=(DAYS[0], DAYS[0])).run(lambda what, *_: seen.append(what))
     assert (again.tables, seen) == (first.tables, [])
+    (left,) = set(rows(home)["run_id"])
+    (home.root / ".backtest" / left / "v2g").mkdir(parents=True)
+    assert run(asked(home, days=(DAYS[0], DAYS[0]))).tables == first.tables
+    assert not (home.root / ".backtest" / left).exists(), "left by one that was killed when all was done"
     kept = of(rows(home), "v2g").loc[DAYS[0]]
     run(asked(home))
     pd.testing.assert_series_equal(of(rows(home), "v2g").loc[DAYS[0]], kept)
