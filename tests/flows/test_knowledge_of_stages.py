@@ -129,6 +129,10 @@ HOSTILE = {
 }
 
 
+SEAL = "<!-- made of [0-9a-f]{64}: [0-9a-f]{64} -->"
+"""It stands for the rows that a page is made of, with the names of their runs."""
+
+
 def staged(workspace: Workspace) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """What all stages write as of moments before LATER: the out_ tables, pages and exports as text."""
     calibrate(Context.of(workspace, AS_OF))
@@ -144,7 +148,7 @@ def staged(workspace: Workspace) -> tuple[dict[str, pd.DataFrame], dict[str, str
     }
     # Runs have names and moments of their own: what stages took is told by the clock, not by what was known.
     clock = r"<h2 id=\"stages\">.*?(?=<h2 id=\"lineage\">)|20(?!24)\d\d-\d\d-\d\d \d\d:\d\d"
-    runs = re.compile(rf"{clock}|\d{{8}}T\d{{6}}Z-[0-9a-f]{{6}}|svg_?\w*\d+|id=\"[^\"]*\"", re.S)
+    runs = re.compile(rf"{clock}|\d{{8}}T\d{{6}}Z-[0-9a-f]{{6}}|svg_?\w*\d+|id=\"[^\"]*\"|{SEAL}", re.S)
     pages = {
         str(page.relative_to(workspace.reports)): runs.sub("", page.read_text(encoding="utf-8"))
         for page in sorted(workspace.reports.rglob("*.html"))
