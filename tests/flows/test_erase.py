@@ -238,12 +238,17 @@ def test_the_side_of_two_imbalance_prices_stays_when_who_made_it_is_gone(lived: 
 
 
 def state_of(root: Path) -> dict[str, str]:
-    """Every file, and every table's rows; not what tells of runs, erasures and writes, nor when."""
+    """Every file, and every table's rows; not what tells of runs, erasures and writes, nor when.
+
+    Of the workspace's own pages only that they are there: they say at what moment they were made,
+    which is the clock's where the command itself came to its end, and how many stages ended until then.
+    """
     found = {}
     for path in sorted(root.rglob("*")):
         passing = path.suffix in (".duckdb", ".erased") or {".prefect", "openlineage"} & set(path.parts)
         if path.is_file() and not passing:
-            found[str(path.relative_to(root))] = path.read_bytes().decode("latin-1")
+            own_page = path.parent == root / "reports"
+            found[str(path.relative_to(root))] = "" if own_page else path.read_bytes().decode("latin-1")
         if path.suffix == ".duckdb":
             with duckdb.connect(str(path), read_only=True) as connection:
                 names = [
@@ -260,7 +265,7 @@ def test_killed_anywhere_the_same_again_ends_in_the_same(lived: Workspace, tmp_p
     wanted = state_of(erased(straight).root)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     begun_at = set()
-    for number, wait_s in enumerate((0.0, 0.3, 1.0, 2.6)):
+    for number, wait_s in enumerate((0.0, 0.6, 1.8, 6.0)):
         copy = Path(shutil.copytree(lived.root, tmp_path / str(number) / "depot"))
         words = [sys.executable, "-c", _COMMAND, "privacy", "erase", OWNER, "-w", str(copy)]
         process = subprocess.Popen(
