@@ -45,7 +45,7 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
     cars = {str(row["battery_id"]): row for row in records(known.read("core_battery"))}
     chargers = {str(row["charger_id"]): row for row in records(known.read("core_charger"))}
     sites, site_slots = known.read("core_site"), known.read("out_plan_site_slot", where=mine)
-    sessions = _planned_sessions(known, mine, cars)
+    sessions = _planned_sessions(known, mine, cars, prices)
     room = SiteRoom(site_slots, sites, [session.site_id for session in sessions])
     return PlanFile(
         plan_id=str(plan["plan_id"]), zone=str(plan["zone"]), mode=mine["mode"],
@@ -53,7 +53,7 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
         first_slot=prices.index.min().to_pydatetime(),
         cars=tuple(_car(row) for row in cars.values()),
         plugs=tuple(_plugs(chargers, FallbackShares(site_slots, sites, chargers.values()))),
-        stays=tuple(_stated(session, cars[session.battery_id], chargers, prices, room)
+        stays=tuple(_stated(session, cars[session.battery_id], chargers, room)
             for session in sessions),
         sites=tuple(_sites(sites, site_slots, pd.DatetimeIndex(prices.index.sort_values()))),
     )  # fmt: skip
@@ -61,13 +61,14 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
 
 def write_plan_file(context: Context, plan: Plan) -> list[Path]:
     """Write exports/dispatch_DATE_ZONE.json; nothing without a station, or prices."""
-    try:
-        with at_once(context.workspace.warehouse):
+    with at_once(context.workspace.warehouse):
+        chargers = Known(context.workspace.warehouse, plan["as_of_utc"]).read("core_charger")
+        if not any(_has_station(row) for row in records(chargers)):
+            return []
+        try:
             stated = plan_file(context, plan)
-    except NoPlanError:
-        return []
-    if not stated.plugs:
-        return []
+        except NoPlanError:
+            return []
     target = context.workspace.exports / f"dispatch_{plan['market_date']}_{plan['zone']}.json"
     return [write_whole(target, text_of(stated))]
 
@@ -81,10 +82,13 @@ class _Planned:
     slots: pd.DataFrame
 
 
-def _planned_sessions(known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row]) -> list[_Planned]:
+def _planned_sessions(
+    known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row], prices: pd.DataFrame
+) -> list[_Planned]:
     """The sessions of one mode of a plan; a quarter-hour belongs to the first that leaves after it began."""
     slots = known.read("out_plan_slot", where=plan, columns=_OF_SLOT)
     slots = slots[slots["plugged"]].sort_values(["battery_id", "interval_start_utc"])
+    slots = slots.join(prices, on="interval_start_utc")
     due = known.read("out_plan_departure", where=plan).sort_values("departure_utc")
     known_rows = known.read("core_session", where={"session_id": sorted(set(due["session_id"]))})
     sessions = {str(row["session_id"]): row for row in records(known_rows)}
@@ -111,14 +115,12 @@ def _planned_sessions(known: Known, plan: Mapping[str, Any], cars: Mapping[str, 
     return found
 
 
-def _stated(
-    visit: _Planned, car: Row, chargers: Mapping[str, Row], prices: pd.DataFrame, room: SiteRoom
-) -> PlanSession:
+def _stated(visit: _Planned, car: Row, chargers: Mapping[str, Row], room: SiteRoom) -> PlanSession:
     slots = pd.DatetimeIndex(visit.slots["interval_start_utc"])
     power, energy = (visit.slots[name].to_numpy(dtype=np.float64) for name in ("power_kw", "energy_end_kwh"))
     before = float(visit.slots["energy_start_kwh"].iloc[0])
     below, above = room.of(visit.site_id, slots)
-    own, session_id = prices.reindex(slots), str(visit.due["session_id"])
+    session_id = str(visit.due["session_id"])
     charger = visit.session.get("charger_id")
     at_plug = chargers.get(str(charger), {})
     into, out = (
@@ -128,8 +130,8 @@ def _stated(
         power_kw=power,
         least_kw=power - below,
         most_kw=power + above,
-        import_price=own[_PRICES[0]].to_numpy(dtype=np.float64),
-        export_price=own[_PRICES[1]].to_numpy(dtype=np.float64),
+        import_price=visit.slots[_PRICES[0]].to_numpy(dtype=np.float64),
+        export_price=visit.slots[_PRICES[1]].to_numpy(dtype=np.float64),
         energy_kwh=energy,
         # What the plan itself keeps to in this session: the pack's own bounds are those of its twin.
         least_kwh=np.full(len(slots), min(energy.min(), before)),
@@ -160,10 +162,14 @@ def _car(row: Row) -> PlanCar:
     )  # fmt: skip
 
 
+def _has_station(charger: Row) -> bool:
+    return bool(charger["station_id"] and charger["connector_id"])
+
+
 def _plugs(chargers: Mapping[str, Row], shares: FallbackShares) -> Iterator[PlanPlug]:
     """The chargers whose station and connector are known."""
     for name, row in chargers.items():
-        if not row["station_id"] or not row["connector_id"]:
+        if not _has_station(row):
             continue
         phases, volts = int(row["phases"]), float(row["voltage_v"] or VOLTAGE_V)
         kw_of_ampere = phases * volts / 1000.0
@@ -239,11 +245,14 @@ class SiteRoom:
             for site in room["site_id"].unique()
         }
         shares = room["site_id"].map(sharing)
-        self._room = {
-            str(site): own.set_index("interval_start_utc")[["up", "down"]]
-            for site, own in room.assign(up=room["up"] / shares, down=room["down"] / shares).groupby(
-                "site_id"
+        by_site = room.assign(up=room["up"] / shares, down=room["down"] / shares).groupby("site_id")
+        self._room = {  # the last of each is the room where the site has no row: none
+            str(site): (
+                pd.DatetimeIndex(own["interval_start_utc"]),
+                np.append(own["up"].fillna(0.0), 0.0),
+                np.append(own["down"].fillna(0.0), 0.0),
             )
+            for site, own in by_site
         }
 
     def of(self, site_id: str, slots: pd.DatetimeIndex) -> tuple[Floats, Floats]:
@@ -251,11 +260,9 @@ class SiteRoom:
         below, above = np.full(len(slots), np.inf), np.full(len(slots), np.inf)
         for site in self._above[site_id]:
             if site in self._room:
-                own = self._room[site].reindex(slots).fillna(0.0)
-                above, below = (
-                    np.minimum(above, own["up"].to_numpy()),
-                    np.minimum(below, own["down"].to_numpy()),
-                )
+                index, up, down = self._room[site]
+                place = index.get_indexer(slots)
+                above, below = np.minimum(above, up[place]), np.minimum(below, down[place])
         return below, above
 
 

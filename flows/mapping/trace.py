@@ -48,7 +48,9 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
     known = {str(row["source_id"]): plain({key: row[key] for key in _FILE}) for row in records(files)}
     calibrations = warehouse.read("out_calibration", where={"calibration_id": ids})
     shown = calibrations.sort_values("battery_id")[list(_CALIBRATION)]
-    of_calibration = dict(iter(behind.groupby("calibration_id")))
+    of_calibration: dict[str, list[dict[str, Any]]] = {}
+    for name, file in zip(behind["calibration_id"], _used(behind, known), strict=True):
+        of_calibration.setdefault(str(name), []).append(file)
     return {
         "plan": {
             **plain(plan),
@@ -62,8 +64,7 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
         "run": plain(warehouse.read("out_run", where={"run_id": plan["run_id"]})),
         "files": _used(used, known),
         "calibrations": [
-            {**row, "files": _used(of_calibration.get(row["calibration_id"], behind.iloc[:0]), known)}
-            for row in plain(shown)
+            {**row, "files": of_calibration.get(row["calibration_id"], [])} for row in plain(shown)
         ],
         "not_calibrated": sorted(
             cars.loc[~cars["calibration_id"].isin(calibrations["calibration_id"]), "battery_id"]
