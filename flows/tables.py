@@ -114,7 +114,7 @@ def _heading(key: str) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return "–"
-    return f"{value:,.{_decimals(value)}f}" if isinstance(value, float) else printable(str(value))
+    return f"{value:z,.{_decimals(value)}f}" if isinstance(value, float) else printable(str(value))
 
 
 def _decimals(value: float) -> int:

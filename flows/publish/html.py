@@ -55,8 +55,7 @@ def _allowed(environment: Environment, name: str) -> Mapping[str, str]:
 def _number(value: Any, digits: int = 2) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
-    text = f"{float(value):,.{digits}f}"
-    return text if any(digit in text for digit in "123456789") else text.removeprefix("-")
+    return f"{float(value):z,.{digits}f}"
 
 
 def _years(days: float | None) -> str:

@@ -153,6 +153,11 @@ def test_what_data_says_is_shown_as_it_is(width: int) -> None:
             assert text in whole
 
 
+def test_what_rounds_to_nothing_has_no_sign() -> None:
+    numbers = [{"eur": one} for one in (-0.0004, -0.0, 0.0004, -0.0006, -1234.4)]
+    assert drawn(Records("", numbers), 80)[2:] == [" 0.000", " 0.000", " 0.000", "-0.001", "-1,234"]
+
+
 def test_messages_titles_paths_and_errors_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     text = ":x: [red]a[/red] [/] \x1b[31m"
     written = r":x: [red]a[/red] [/] \x1b[31m"
