@@ -81,6 +81,7 @@ def shown(handle: BatteryHandle) -> Tables:
             | {other: round(float(value), 3) for other, value in zip(parameters, row, strict=True)}
             for (name, mean), sd, row in zip(parameters.items(), spread, correlation, strict=True)
         ],
+        "pack in the cold": _in_the_cold(handle),
         "structures": _structures(handle),
         "identifiable": [{"verdict": part} for part in found.identifiability.split("; ")],
         "fit": _fit(handle),
@@ -238,6 +239,21 @@ def _wear_price(handle: BatteryHandle) -> list[dict[str, Any]]:
         {"price": of} | {name: price_multiple(handle.calibration, of, risk) for name, risk in chosen.items()}
         for of in PRICES
         if ensemble is not None and of in ensemble.price
+    ]
+
+
+def _in_the_cold(handle: BatteryHandle) -> list[dict[str, Any]]:
+    """Resistance by temperature and SoC, and what charging at the car's limit loses more than warm, as
+    today's plan reckons in the middle of its charge."""
+    losses = handle.calibration.record.losses
+    if losses is None:
+        return []
+    measured = () if losses.today_degc is None else (losses.today_degc,)
+    return [
+        {"temperature_degc": round(degc, 1), "today": degc in measured}
+        | {f"ohm_at_{100 * soc:.0f}_percent": round(losses.ohm_at(degc, soc), 4) for soc in losses.soc}
+        | {"lost_more": round(1.0 - losses.kept_charging(handle.battery.charge_limit_kw, 0.5, degc), 4)}
+        for degc in sorted({*losses.temperature_degc, *measured})
     ]
 
 

@@ -29,13 +29,16 @@ from twin.intervals import duty_part, law_part
 from twin.law import fit_law
 from twin.life import life_days
 from twin.lives import simulate_lives
+from twin.losses import PackLosses
 from twin.observe import Observation, capacity_draws, observe, observe_from
 from twin.past import lived_through, ordinary_day, present
 from twin.prior import CHI2_LIMIT, NAMES, discrepancy_growth
 from twin.rates import RateModel, rate_model
 from twin.record import EndOfLife, IntervalParts, LearntRates, LifePoints, PriorRecord, TwinRecord
+from twin.resistance import pack_losses, today_degc
 from twin.restore import life_points, residual_frame
 from twin.silence import course_of
+from twin.state import StateFit
 from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality
 from twin.update import anchor, carried, continues, daily_update, full_record, previous_on_fault, why_full
 from twin.verdict import NO_CHECKUPS, NO_WINDOW, disputed
@@ -313,6 +316,7 @@ def _result(
             end_of_life=end_of_life,
             interval_parts=parts,
             ensemble=whole.record,
+            losses=_losses(request, base, today.first(), state),
         ),
         life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
         residuals=residual_frame(calibration_id, battery, observed.replay, state),
@@ -320,6 +324,15 @@ def _result(
             calibration_id=calibration_id, battery_id=battery.battery_id
         ),
     )
+
+
+def _losses(
+    request: CalibrationRequest, base: RateModel, today: Health, state: StateFit | None
+) -> PackLosses | None:
+    """What the pack loses in the cold, by the series resistance that voltage showed, else by the model's."""
+    ohm_ah = 0.0 if state is None else float(state.posterior.mean[3])
+    found = pack_losses(base.cell, today, request.battery, ohm_ah, electrolyte=request.electrolyte)
+    return None if found is None else replace(found, today_degc=today_degc(request))
 
 
 def _shares(base: RateModel, today: Health) -> Array:

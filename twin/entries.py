@@ -87,6 +87,13 @@ def numbers(value: Any) -> Vector:
     return tuple(number(one) for one in _list(value))
 
 
+def interval(value: Any) -> Vector:
+    """Low, middle and high."""
+    if len(found := numbers(value)) != 3:
+        raise ValueError(f"{len(found)} numbers, an interval has 3")
+    return found
+
+
 def matrix(value: Any) -> Matrix:
     """A list of lists of numbers, of one length."""
     held = tuple(numbers(row) for row in _list(value))

@@ -23,6 +23,7 @@ from twin.entries import (
     Vector,
     count,
     flag,
+    interval,
     label,
     matrix,
     moment,
@@ -38,6 +39,7 @@ from twin.entries import (
 )
 from twin.errors import RecordError, TwinError
 from twin.health import Health
+from twin.losses import PackLosses, read_losses
 from twin.prior import CHI2_LIMIT, NAMES, AgeingPrior, ForecastError, Scatter, SiblingStatistics
 
 VERSION = 2
@@ -195,7 +197,8 @@ class TwinRecord:
     the most probable values in ``mean``, posterior mean and covariance in their order; ``health``: today's,
     in floats; ``duty``, ``rate_model``: the standard day and its wear; ``end_capacity_ah``: of the reference
     cell, at which the life ends; ``observations``, ``ageing_chi2_per_n``: of the ageing fit; ``kept_from``:
-    the calibration that a stale one repeats; ``ensemble``: the mixture that L0, α and β are of.
+    the calibration that a stale one repeats; ``ensemble``: the mixture that L0, α and β are of;
+    ``losses``: what the pack loses in the cold.
     """
 
     model_hash: str | None = None
@@ -219,6 +222,7 @@ class TwinRecord:
     interval_parts: IntervalParts | None = None
     kept_from: str | None = None
     ensemble: EnsembleRecord | None = None
+    losses: PackLosses | None = None
 
     @property
     def restorable(self) -> bool:
@@ -342,13 +346,6 @@ def _member(held: Mapping[str, Any]) -> MemberRecord:
     )
 
 
-def _interval(value: Any) -> Vector:
-    """Low, middle and high."""
-    if len(found := numbers(value)) != 3:
-        raise ValueError(f"{len(found)} numbers, an interval has 3")
-    return found
-
-
 def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
     members = held["members"]
     if not isinstance(members, list):
@@ -365,7 +362,7 @@ def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
         high=numbers(held["high"]),
         price=optional(held, "price", vectors) or {},
         doubt_left=optional(held, "doubt_left", vectors) or {},
-        year_loss=optional(held, "year_loss", _interval),
+        year_loss=optional(held, "year_loss", interval),
     )
 
 
@@ -396,4 +393,5 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "interval_parts": _of(IntervalParts, alpha=shares, beta=shares, l0=shares),
     "kept_from": label,
     "ensemble": lambda held: _ensemble(part(held)),
+    "losses": lambda held: read_losses(part(held)),
 }

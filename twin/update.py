@@ -22,6 +22,7 @@ from twin.observe import Carried, Observation, capacity_draws
 from twin.past import ordinary_day
 from twin.prior import NAMES
 from twin.record import FullRecord, LifePoints, StateRecord, need
+from twin.resistance import today_degc
 from twin.restore import Ageing, ageing_of, health_of, life_points, residual_frame
 from twin.state import BIAS_SD_C, StatePrior
 from twin.types import Calibration, CalibrationRequest
@@ -134,12 +135,13 @@ def daily_update(request: CalibrationRequest, stored: Carried, observed: Observa
         return None
     ratio = _left(previous, ageing, health, request.as_of_utc)
     until = stored.until_utc if observed.replay is None else observed.replay.end_utc
-    lives = need(previous.record.lives, "lives")
+    lives, losses = need(previous.record.lives, "lives"), previous.record.losses
     stored_now = replace(
         previous.record,
         health=health,
         state=_state_record(posterior, until, request.as_of_utc),
         lives=replace(lives, life_days=vector(ratio * life for life in lives.life_days)),
+        losses=None if losses is None else replace(losses, today_degc=today_degc(request)),
     )
     calibration_id = request.input_hash[:16]
     updated = replace(

@@ -16,10 +16,13 @@ from flows.dispatch.merge import Floats, SessionPowers
 from flows.dispatch.plan_file import PlanCar, PlanFile, PlanPlug, PlanSession, PlanSite, text_of
 from flows.dispatch.profile import Plug
 from flows.errors import NoPlanError
-from flows.mapping.chargers import VOLTAGE_V
+from flows.mapping.chargers import VOLTAGE_V, at_plug
 from flows.mapping.expected import PREFIX
 from flows.mapping.in_force import Plan, followed_mode
+from flows.mapping.pack_losses import known_losses
+from flows.mapping.requests import newest_calibrations
 from flows.plain import records
+from twin.losses import PackLosses
 from warehouse.at_once import at_once
 from warehouse.files import write_whole
 from warehouse.known import Known
@@ -46,6 +49,7 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
     chargers = {str(row["charger_id"]): row for row in records(known.read("core_charger"))}
     sites, site_slots = known.read("core_site"), known.read("out_plan_site_slot", where=mine)
     sessions = _planned_sessions(known, mine, cars, prices)
+    losses = known_losses(newest_calibrations(known, sorted({one.battery_id for one in sessions})))
     room = SiteRoom(site_slots, sites, [session.site_id for session in sessions])
     return PlanFile(
         plan_id=str(plan["plan_id"]), zone=str(plan["zone"]), mode=mine["mode"],
@@ -53,7 +57,7 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
         first_slot=prices.index.min().to_pydatetime(),
         cars=tuple(_car(row) for row in cars.values()),
         plugs=tuple(_plugs(chargers, FallbackShares(site_slots, sites, chargers.values()))),
-        stays=tuple(_stated(session, cars[session.battery_id], chargers, room)
+        stays=tuple(_stated(session, cars[session.battery_id], chargers, losses, room)
             for session in sessions),
         sites=tuple(_sites(sites, site_slots, pd.DatetimeIndex(prices.index.sort_values()))),
     )  # fmt: skip
@@ -115,17 +119,20 @@ def _planned_sessions(
     return found
 
 
-def _stated(visit: _Planned, car: Row, chargers: Mapping[str, Row], room: SiteRoom) -> PlanSession:
+def _stated(
+    visit: _Planned,
+    car: Row,
+    chargers: Mapping[str, Row],
+    losses: Mapping[str, PackLosses],
+    room: SiteRoom,
+) -> PlanSession:
     slots = pd.DatetimeIndex(visit.slots["interval_start_utc"])
     power, energy = (visit.slots[name].to_numpy(dtype=np.float64) for name in ("power_kw", "energy_end_kwh"))
     before = float(visit.slots["energy_start_kwh"].iloc[0])
     below, above = room.of(visit.site_id, slots)
     session_id = str(visit.due["session_id"])
     charger = visit.session.get("charger_id")
-    at_plug = chargers.get(str(charger), {})
-    into, out = (
-        float(at_plug.get(name) or car[name]) for name in ("efficiency_charge", "efficiency_discharge")
-    )
+    plug = at_plug(chargers.get(str(charger)), car, visit.session, losses.get(visit.battery_id))
     session = SessionPowers(
         power_kw=power,
         least_kw=power - below,
@@ -136,8 +143,8 @@ def _stated(visit: _Planned, car: Row, chargers: Mapping[str, Row], room: SiteRo
         # What the plan itself keeps to in this session: the pack's own bounds are those of its twin.
         least_kwh=np.full(len(slots), min(energy.min(), before)),
         most_kwh=np.full(len(slots), max(energy.max(), before)),
-        efficiency_charge=into,
-        efficiency_discharge=out,
+        efficiency_charge=plug["plug_efficiency_charge"],
+        efficiency_discharge=plug["plug_efficiency_discharge"],
     )
     return PlanSession(
         battery_id=visit.battery_id, session_id=session_id, told=not session_id.startswith(PREFIX),

@@ -19,6 +19,7 @@ from flows.mapping.calendar import holidays_for
 from flows.mapping.chargers import with_chargers
 from flows.mapping.contracted import contracts_of
 from flows.mapping.horizon import QUARTER
+from flows.mapping.pack_losses import known_losses
 from flows.mapping.pool import clock_edges
 from flows.mapping.requests import newest_calibrations
 from flows.mapping.site_tree import misplaced
@@ -30,6 +31,7 @@ from optimize.market.bids.capability import PoolSites, PoolStays, block_least, c
 from optimize.market.bids.products import Product, Products, Reserve
 from optimize.market.bids.quantity import Pool
 from optimize.market.bids.reserve import Bid, Wanted
+from twin.types import Calibration
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_timezone
 
@@ -67,12 +69,14 @@ class PoolHistory:
             known_rows["battery_id"].isin(cars["battery_id"])
             & (known_rows["departure_utc"] > known_rows["arrival_utc"])
         ]
-        sessions, _ = with_chargers(known_rows, known.read("core_charger"), cars)
+        calibrations = newest_calibrations(known, [str(name) for name in cars["battery_id"]])
+        losses = known_losses(calibrations)
+        sessions, _ = with_chargers(known_rows, known.read("core_charger"), cars, losses)
         lost = misplaced(cars, sessions, sites)
         sessions, cars = (rows[~rows["battery_id"].isin(list(lost))] for rows in (sessions, cars))
         came = sessions["arrival_utc"].min()
         first = last if pd.isna(came) else came.tz_convert(timezone).date()
-        rows = _rows(context, day, cars, sessions, sites)
+        rows = _rows(context, day, cars, sessions, sites, calibrations)
         return cls(
             zone=zone,
             day=day,
@@ -117,11 +121,15 @@ class PoolHistory:
 
 
 def _rows(
-    context: Context, day: date, cars: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFrame
+    context: Context,
+    day: date,
+    cars: pd.DataFrame,
+    sessions: pd.DataFrame,
+    sites: pd.DataFrame,
+    calibrations: Mapping[str, Calibration],
 ) -> pd.DataFrame:
     """The sessions with their cars' limits."""
     names = [str(name) for name in cars["battery_id"]]
-    calibrations = newest_calibrations(context.known, names)
     held, _ = contracts_of(context.workspace.contracts, day, names)
     number = {str(site): place for place, site in enumerate(sites["site_id"])}
     drawdown = context.workspace.settings.plan.drawdown_limit

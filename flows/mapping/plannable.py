@@ -12,6 +12,7 @@ from flows.mapping.chargers import with_chargers
 from flows.mapping.contracted import Contracted
 from flows.mapping.expected import NOTHING_EXPECTED, Expected
 from flows.mapping.inputs import PlanInputs
+from flows.mapping.pack_losses import known_losses
 from flows.mapping.peaks import Peaks
 from flows.mapping.prices import PlanPrices
 from flows.mapping.question import day_problem
@@ -49,15 +50,18 @@ def plan_inputs(
     among them. calibrated: what was known of calibrations. later: sessions after the horizon.
     """
     later = sessions.iloc[:0] if later is None else later[later["battery_id"].isin(sessions["battery_id"])]
-    chargers = known.read("core_charger")
-    later, _ = with_chargers(later, chargers, batteries)
-    sessions, unknown_chargers = with_chargers(sessions, chargers, batteries)
+    with at_once(known.warehouse):
+        chargers = known.read("core_charger")
+        calibrations = newest_calibrations(calibrated, [str(name) for name in batteries["battery_id"]])
+    losses = known_losses(calibrations)
+    later, _ = with_chargers(later, chargers, batteries, losses)
+    sessions, unknown_chargers = with_chargers(sessions, chargers, batteries, losses)
     nowhere = misplaced(batteries, sessions, sites)
     batteries, sessions = (rows[~rows["battery_id"].isin(list(nowhere))] for rows in (batteries, sessions))
     sites = sites_of(batteries, sessions, sites)
+    calibrations = {name: found for name, found in calibrations.items() if name not in nowhere}
     horizon, plan = prices.horizon, settings.plan
     with at_once(known.warehouse):
-        calibrations = newest_calibrations(calibrated, [str(name) for name in batteries["battery_id"]])
         ids = [calibration.calibration_id for calibration in calibrations.values()]
         life_points = known.read("out_life_point", where={"calibration_id": ids})
         peaks = Peaks.of(known, horizon, plan.peak_price_eur_per_kw, prices.demand_charge)

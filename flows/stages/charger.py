@@ -165,7 +165,7 @@ def _solve(context: Context, asked: Asked, chosen: frozenset[str], day: date, fo
         if asked.charger.phases is not None:
             of = stays[stays["battery_id"].isin(list(chosen)) & ~stays["session_id"].isin(list(phases))]
             found.unphased |= set(of["battery_id"].astype(str))
-        other = with_charger(problem, asked.charger, chosen, phases)
+        other = with_charger(problem, asked.charger, chosen, phases, _kept(stays))
         limit = plan.solver_time_limit_s
         found.gains[day] = gain(problem, other, asked.mode, time_limit_seconds=limit)
         found.cars[day] = count
@@ -178,6 +178,16 @@ def _phases(known: Known, stays: pd.DataFrame) -> Mapping[str, int]:
     chargers = known.read("core_charger").set_index("charger_id")["phases"]
     of = stays.set_index("session_id")["charger_id"].map(chargers).dropna()
     return {str(name): int(phases) for name, phases in of.items()}
+
+
+def _kept(stays: pd.DataFrame) -> Mapping[str, tuple[float, float]]:
+    """By session_id what a cold pack leaves of the efficiencies, which no charger changes."""
+    cold = stays[stays["pack_kept_charge"].notna()]
+    own = zip(cold["pack_kept_charge"], cold["pack_kept_discharge"], strict=True)
+    return {
+        str(name): (float(into), float(out))
+        for name, (into, out) in zip(cold["session_id"], own, strict=True)
+    }
 
 
 def _worth_row(asked: Asked, found: _Found) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from optimize.types import Car, DayProblem, Mode, Session
 from optimize.validation import require_efficiency, require_positive
 
 _SAME = 1e-12
+_ALL = (1.0, 1.0)
+NOTHING_LOST: Mapping[str, tuple[float, float]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +53,23 @@ class Charger:
 
 
 def with_charger(
-    problem: DayProblem, charger: Charger, battery_ids: Collection[str], phases: Mapping[str, int]
+    problem: DayProblem,
+    charger: Charger,
+    battery_ids: Collection[str],
+    phases: Mapping[str, int],
+    kept: Mapping[str, tuple[float, float]] = NOTHING_LOST,
 ) -> DayProblem:
     """The day with that charger at all stays of some cars.
 
-    phases: of the charger at a session, by session_id; one that is not there keeps its power. Raises
-    ProblemError where the day cannot be so.
+    phases: of the charger at a session, by session_id; one that is not there keeps its power. kept:
+    what a cold pack leaves of its efficiencies, charging and discharging, by session_id. Raises ProblemError
+    where the day cannot be so.
     """
     cars = {car.battery_id: car for car in problem.cars if car.battery_id in battery_ids}
     sessions = [
-        _session(one, cars[one.battery_id], charger, phases.get(one.session_id))
+        _session(
+            one, cars[one.battery_id], charger, phases.get(one.session_id), kept.get(one.session_id, _ALL)
+        )
         if one.battery_id in cars
         else one
         for one in problem.sessions
@@ -74,7 +83,9 @@ def with_charger(
     return replace(problem, cars=tuple(changed), sessions=tuple(sessions))
 
 
-def _session(session: Session, car: Car, charger: Charger, phases: int | None) -> Session:
+def _session(
+    session: Session, car: Car, charger: Charger, phases: int | None, kept: tuple[float, float]
+) -> Session:
     into, out = (
         own or of_car
         for own, of_car in (
@@ -83,7 +94,9 @@ def _session(session: Session, car: Car, charger: Charger, phases: int | None) -
         )
     )
     times = charger.phases / phases if charger.phases is not None and phases else 1.0
-    new_into, new_out = charger.efficiency or into, charger.efficiency or out
+    new_into, new_out = into, out
+    if charger.efficiency is not None:
+        new_into, new_out = (charger.efficiency * own for own in kept)
     drawn, fed = session.charge_limit_kw, session.discharge_limit_kw
     if charger.power_kw is not None:
         drawn = charger.power_kw * into
