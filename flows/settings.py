@@ -57,7 +57,8 @@ class PlanSettings(Section):
     `unknown_prices` stand in: week_ago, day_before, like_days, the mean of days like it, or combined,
     what these and a regression say, each by how well it did; like_days where what is asked for is not
     known (of combined: 28 days);
-    `feed_in_on_forecast` lets cars be discharged at them. Left out, `terminal_value_eur_per_kwh`, what a
+    `feed_in_on_forecast` lets cars be discharged at them, where that gains more by as much as such prices
+    have been off within the day. Left out, `terminal_value_eur_per_kwh`, what a
     stored kWh is worth when a session ends, is what it saves in the car's next one.
     `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of
     the wear price; "auto" takes for each battery the one that fits its twin best. `wear_risk` is what is paid

@@ -12,9 +12,11 @@ import pandas as pd
 from flows.mapping.horizon import quarter_hours
 from flows.mapping.like_days import LikeDays
 from flows.mapping.retail import spread
+from flows.settings import UnknownPrices
 from optimize.arrays import FloatArray, IntArray
 from optimize.forecast.band import ErrorBand
 from optimize.forecast.combined import combined_prices
+from optimize.forecast.doubt import doubt
 from optimize.forecast.price_regression import forecast_prices
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_timezone
@@ -67,6 +69,20 @@ def expected_prices(known: Known, zone: str, day: date) -> FloatArray | str:
     return past if isinstance(past, str) else combined_prices(past.prices, past.weekday).repeat(past.step)
 
 
+def doubted(known: Known, zone: str, day: date, stand_in: UnknownPrices) -> float:
+    """By how much less a kWh counts that is fed back on a day at what stands in for its prices, €/kWh.
+
+    With too few days for several forecasts combined, that of like days, which then stand in; 0 where no day
+    tells.
+    """
+    table = _whole_days(known, zone, day)
+    if table.empty:
+        return 0.0
+    past = _Past.of_days(table, day)
+    name = "like_days" if stand_in == "combined" and len(past.prices) <= FEW_DAYS else stand_in
+    return doubt(name, past.prices, past.weekday) or 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Past:
     """prices: [days, slots] of whole days up to the one before, each price of `step` quarter-hours.
@@ -86,6 +102,11 @@ class _Past:
             return f"zone {zone}: prices of {day - timedelta(days=1)} are not complete"
         if len(table) < least:
             return f"zone {zone}: {len(table)} days of prices before {day}, {least} are needed"
+        return cls.of_days(table, day)
+
+    @classmethod
+    def of_days(cls, table: pd.DataFrame, day: date) -> _Past:
+        """table: of `_whole_days`, not empty."""
         prices, dates = table.to_numpy(dtype=np.float64), pd.DatetimeIndex(table.index)
         step = 4 if (prices.reshape(-1, 24, 4) == prices.reshape(-1, 24, 4)[:, :, :1]).all() else 1
         weekday = np.append(dates.day_of_week, day.weekday()).astype(np.int64)

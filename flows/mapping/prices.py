@@ -26,7 +26,7 @@ from flows.mapping.horizon import (
     stretches,
 )
 from flows.mapping.like_days import HISTORY, LikeDays
-from flows.mapping.price_forecast import clock_quarters, expected_prices
+from flows.mapping.price_forecast import clock_quarters, doubted, expected_prices
 from flows.mapping.retail import Prices, retail_rows, spread
 from flows.mapping.rungs import PlanSource
 from flows.settings import UnknownPrices
@@ -53,7 +53,8 @@ class PlanPrices:
     says at the plug, fees and taxes included, €/kWh [T], NaN where the market's price holds; None for no
     tariff. past, past_bought: the same of the days before. note: why it is not the first rung, or empty.
     rows, retail_rows: of core_price, core_tariff. book: what a kWh costs and earns by it, whatever else is
-    reported.
+    reported. doubt_eur_per_kwh: how much lower the market's price is taken to be for what is sold at one that
+    is not published.
     """
 
     source: PlanSource
@@ -68,6 +69,7 @@ class PlanPrices:
     rows: pd.DataFrame
     retail_rows: pd.DataFrame
     book: TariffBook | None = None
+    doubt_eur_per_kwh: float = 0.0
 
     @property
     def slots(self) -> pd.DatetimeIndex:
@@ -91,6 +93,7 @@ class PlanPrices:
         market = None if self.market is None else self.market.tolist()
         past = [table.to_numpy().tolist() for table in (self.past.table, self.past_bought.table)]
         parts = [str(self.slots[0]), len(self.slots), self.source, self.slot_sources, market, past]
+        parts += [self.doubt_eur_per_kwh] if self.doubt_eur_per_kwh else []
         return hash_values(parts if self.book is None else [*parts, self.book.digest])
 
     @property
@@ -103,11 +106,12 @@ class PlanPrices:
 
     def at_the_plug(self, settings: Tariff) -> tuple[Prices, Prices]:
         """What a kWh costs and earns in each slot: by book, else retail tariff, else market and settings."""
-        if self.book is not None:
-            return by_book(self.book, self.slots, self.market)
         market, nothing = self.market, np.zeros(len(self.slots))
+        sold_at = None if market is None else market - np.where(self.published, 0.0, self.doubt_eur_per_kwh)
+        if self.book is not None:
+            return (by_book(self.book, self.slots, market)[0], by_book(self.book, self.slots, sold_at)[1])
         buy = nothing if market is None else settings.import_price_eur_per_kwh(market)
-        sell = nothing if market is None else settings.export_price_eur_per_kwh(market)
+        sell = nothing if sold_at is None else settings.export_price_eur_per_kwh(sold_at)
         bought, sold = (
             market if tariff is None else np.where(np.isnan(tariff), market, tariff)
             for tariff, market in ((self.bought, buy), (self.sold, sell))
@@ -153,11 +157,21 @@ def plan_prices(
     retail = np.isfinite(buys[of_day]).sum() > np.isfinite(own[of_day]).sum()
     horizon = first_horizon(zone, day, kind, slots, np.isfinite(buys if retail else own))
     horizon = horizon.reaching(departures(horizon))
-    stand_in = context.workspace.settings.plan.unknown_prices
-    found = _Ladder(known, horizon, rows, tariff, stand_in).climbed(retail=bool(retail))
+    settings = context.workspace.settings.plan
+    found = _Ladder(known, horizon, rows, tariff, settings.unknown_prices).climbed(retail=bool(retail))
+    if settings.feed_in_on_forecast and found.market is not None and (found.priced & ~found.published).any():
+        less = doubted(known, zone, day, settings.unknown_prices)
+        found = replace(found, doubt_eur_per_kwh=less, note=f"{found.note}; {_told(less)}")
     if book is None:
         return found
     return replace(found, book=book, bought=None, sold=None, retail_rows=found.retail_rows.iloc[:0])
+
+
+def _told(doubt_eur_per_kwh: float) -> str:
+    return (
+        f"what is fed back at prices that are not published counts for {100 * doubt_eur_per_kwh:.2g} ct/kWh "
+        "less, by as much as such prices have been off within the day"
+    )
 
 
 def _require_in_force(book: TariffBook, slots: pd.DatetimeIndex) -> None:

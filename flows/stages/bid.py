@@ -134,7 +134,10 @@ def _at_gate(at: _Gate, several: Sequence[Product], known: Products, made: _Made
         settings = inputs.settings.model_copy(
             update={"plan": inputs.settings.plan.model_copy(update={"feed_in_on_forecast": True})}
         )
-        problem, site_id = pooled(day_problem(replace(inputs, settings=settings), as_announced=True))
+        # A bid names its price: it is called on where that comes, whatever a forecast is worth.
+        prices = replace(inputs.prices, doubt_eur_per_kwh=0.0)
+        inputs = replace(inputs, settings=settings, prices=prices)
+        problem, site_id = pooled(day_problem(inputs, as_announced=True))
         history = PoolHistory.of(context, day)
         held = taken_before(context.known, history, [*known.reserve.values()], several, made.bids)
         desk = Desk(

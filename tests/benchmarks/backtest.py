@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     case, last = czech(options.data), FIRST + timedelta(days=options.days - 1)
     nights = (last - case.first).days + 3
     with tempfile.TemporaryDirectory() as folder:
-        workspace = depot(Path(folder), case, options.session, options.wear, nights, options.cars)
+        workspace = depot(Path(folder), case, options.stay, options.wear, nights, options.cars)
         test = BackTest.of(workspace, (FIRST, last), strategies, now=now(), every_minutes=options.every)
         begin = perf_counter()
         result = test.run(lambda *_: None)

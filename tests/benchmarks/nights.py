@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("  promised  realised")
     for name in options.case or cases:
         case = cases[name](options.data)
-        for session in options.session or SESSIONS:
+        for session in options.stay or SESSIONS:
             for wear in (0.04, 0.08):
                 stated = _row(case, session, wear, options.nights or case.nights)
                 print(f"{name:8} {session:16} {100 * wear:7.0f} {stated}", flush=True)

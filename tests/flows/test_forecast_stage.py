@@ -22,6 +22,7 @@ from flows.stages.ingest import ingest
 from flows.workspace import Workspace
 from optimize.forecast.combined import combined_prices
 from optimize.forecast.day_kind import number_of
+from optimize.types import Tariff
 from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, site_rows
 from tests.flows.test_expected import lived
 from warehouse.zones import BUILT_IN, market_day_slots
@@ -81,6 +82,31 @@ def test_what_is_foreseen_may_stand_in_for_prices_of_a_plan(
     early = priced(DAY)
     assert f"{DAYS} days of prices" in early.note and "those of like days stand in" in early.note
     assert early.market is not None and np.isfinite(early.market).all()
+
+
+def test_what_is_sold_at_prices_that_nobody_has_published_counts_for_less(
+    made: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = pd.Series([], dtype="datetime64[us, UTC]")
+
+    def priced(day: date) -> PlanPrices:
+        workspace = Workspace.open(made.root)
+        return plan_prices(Context.of(workspace, AS_OF - (DAY - day)), day, lambda _: nobody, "market_day")
+
+    alone = priced(DAY)
+    monkeypatch.setenv("V2G_PLAN__FEED_IN_ON_FORECAST", "true")
+    found, told = priced(DAY), priced(EVE - timedelta(days=1))
+    hours = prices(DAY - timedelta(days=DAYS), DAYS)["price_eur_per_kwh"].to_numpy().reshape(DAYS, 24)
+    off = hours[-35:-7] - hours[-28:]  # a week before each of the last 28 days, the setting left as it is
+    less = float(np.abs(off - off.mean(axis=1, keepdims=True)).mean())
+    assert found.market is not None and alone.market is not None
+    buy, sell = found.at_the_plug(Tariff())
+    assert buy == pytest.approx(found.market)
+    assert sell == pytest.approx(found.market - less)
+    assert f"counts for {100 * less:.2g} ct/kWh less" in found.note
+    assert alone.at_the_plug(Tariff())[1] == pytest.approx(alone.market)
+    assert found.digest != alone.digest
+    assert (told.source, told.doubt_eur_per_kwh, told.note) == ("published", 0.0, "")
 
 
 def rows_of(workspace: Workspace, target: str, quantile: float) -> pd.DataFrame:
