@@ -5,7 +5,8 @@ trapezoid rule. Where nothing was sent for long, the pack rested (current 0: a c
 it moved a charge that SoC or voltage on both sides tell (`twin.silence`): that much is known, not when.
 
 Where the current changed between two samples, the change lies anywhere between them: a charge of sd
-|ΔI|·Δt/√12, which is the error of counting charge by snapshots. Currents are C-rates of nominal capacity,
+|ΔI|·Δt/√12, which is the error of counting charge by snapshots; what a whole trip between them may have taken
+comes on top (``unseen``). Currents are C-rates of nominal capacity,
 charge is in C·h (shares of nominal capacity), + = charge.
 """
 
@@ -130,11 +131,13 @@ def course(
     moved: Array | None = None,
     moved_sd: Array | None = None,
     resting: npt.NDArray[np.bool_] | None = None,
+    unseen: Array | None = None,
 ) -> Course:
     """The course of at least two samples in order of time.
 
     For each of `silences`: the charge that was ``moved`` from the sample before to the one after [C·h], its
-    standard deviation, and whether that is ``resting``. Without them, silence is rest.
+    standard deviation, and whether that is ``resting``. Without them, silence is rest. ``unseen``: for each
+    sample but the last, the variance of what a trip before the next may have taken [(C·h)²]; none if None.
     """
     at, spacing = silences(time_s), spacing_of(time_s)
     if moved is None or moved_sd is None or resting is None:
@@ -145,8 +148,9 @@ def course(
     begin = np.concatenate([time_s[:1], time_s[1:] - half_before])
     end = np.concatenate([time_s[:-1] + half_after, time_s[-1:]])
     jump = np.diff(c_rate) ** 2
-    jump[at] = 0.0
-    apart = np.append(jump * (step / 3600) ** 2 / 12, 0.0)
+    wandering = jump * (step / 3600) ** 2 / 12 + (0.0 if unseen is None else unseen)
+    wandering[at] = 0.0
+    apart = np.append(wandering, 0.0)
     edges = (c_rate[at] ** 2 + c_rate[at + 1] ** 2) * (spacing / 3600) ** 2 / 12
     hours = (begin[at + 1] - end[at]) / 3600
     held = (c_rate[at] + c_rate[at + 1]) * spacing / 7200

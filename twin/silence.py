@@ -5,6 +5,10 @@ the load's drop, and from the plug-in sessions whose ends lie in the gap, each w
 they tell by how much it rose or fell. Where none of them can tell, as on a flat voltage curve, silence is
 taken for rest: a car that is asleep sends nothing. Only what was under way on both sides of a gap of an hour
 or so went on through it, unless SoC says otherwise.
+
+Between two polls that are no silence a short trip may lie as a whole: where a session begins or ends there,
+or charging does while no session says that the car stayed. How long it took nobody knows, and so the charge
+counted across it is as unsure as that.
 """
 
 from __future__ import annotations
@@ -40,9 +44,9 @@ def course_of(request: CalibrationRequest, telemetry: pd.DataFrame) -> Course | 
     if len(telemetry) < 2:
         return None
     signal = signal_of(telemetry, request.battery)
-    at = silences(signal.time_s)
+    at, unseen = silences(signal.time_s), _unseen_trips(request.sessions, signal.time_s, signal.c_rate)
     if not len(at):
-        return course(signal.time_s, signal.c_rate)
+        return course(signal.time_s, signal.c_rate, unseen=unseen)
     share = likely_share(request)
     stated = [
         _by_voltage(request, signal.time_s, signal.voltage_v, signal.c_rate, at, share),
@@ -58,7 +62,24 @@ def course_of(request: CalibrationRequest, telemetry: pd.DataFrame) -> Course | 
     moved = np.where(under_way, went_on, rise * share)
     sd = np.where(under_way, np.minimum(sd * share, _UNDER_WAY_SD * np.abs(went_on)), sd * share)
     sd = np.where(resting, _AT_REST * np.minimum(sd, _MOST_SD), sd)
-    return course(signal.time_s, signal.c_rate, moved=moved, moved_sd=sd, resting=resting)
+    return course(signal.time_s, signal.c_rate, moved=moved, moved_sd=sd, resting=resting, unseen=unseen)
+
+
+def _unseen_trips(sessions: pd.DataFrame, time_s: Array, c_rate: Array) -> Array:
+    """Between each sample and the next, the mean square of what a whole trip may have taken [(C·h)²].
+
+    A trip at the mean current of those that were seen, of any length that fits.
+    """
+    hours, driving = np.diff(time_s) / 3600, c_rate < -_UNDER_WAY_C
+    if not driving.any():
+        return np.zeros(len(hours))
+    charging = c_rate > _UNDER_WAY_C
+    starts, ends = (np.sort(seconds_of(sessions[name])) for name in ("arrival_utc", "departure_utc"))
+    came, left = (np.searchsorted(moments, time_s, side="right") for moments in (starts, ends))
+    moved_on = (np.diff(came) > 0) | (np.diff(left) > 0)
+    stayed = ~moved_on & (came > left)[:-1]
+    may = (moved_on | ((np.diff(charging.astype(int)) != 0) & ~stayed)) & ~driving[:-1] & ~driving[1:]
+    return np.where(may, (float(c_rate[driving].mean()) * hours) ** 2 / 3, 0.0)
 
 
 def _went_on(time_s: Array, c_rate: Array, at: npt.NDArray[np.intp]) -> Array:

@@ -32,6 +32,7 @@ from twin.discrepancy import (
 )
 from twin.errors import SolveError
 from twin.health import Array, Health
+from twin.recount import LOAD_OHM_AH, asked_by_voltage, recounted
 from twin.replay import MAX_STEPS, Replay
 
 BIAS_SD_C = 2e-3  # prior spread of the current bias, as a C-rate
@@ -46,7 +47,6 @@ _NO_BETTER = 0.1  # of cost: a step that changes less moves nothing by a third o
 # Prior spreads: x at start, ln eps_n, ln eps_p, lithium (share of fresh), resistance (ohm × Ah of the
 # reference cell), current bias (C-rate).
 _PRIOR_SD = np.array([0.15, 0.10, 0.10, 0.12, 0.10, BIAS_SD_C])
-_LOAD_OHM_AH = 0.06
 _ROOM = 0.02  # of charge, left at either end
 _COUNTED_SD_V, _RECOUNTS = 2e-3, 2  # what wandering charge moves a voltage by that matters
 _CURVES, _CURVE_MOVED = 2, 1.15  # times, by which the curve's error is another than was reckoned with
@@ -240,14 +240,16 @@ def fit_state(
     together they tell no more than one does. The cell's temperature is the window's mean. SolveError where
     PyBaMM cannot follow.
     """
-    mean, precision = _prior_mean(replay, guess, cell), np.diag(_PRIOR_SD**-2)
+    wandered = asked_by_voltage(replay, guess, cell)
+    held = replay if wandered is None else recounted(replay, wandered)
+    mean, precision = _prior_mean(held, guess, cell), np.diag(_PRIOR_SD**-2)
     if bias_observed:
         mean[5], precision[5, 5] = bias_guess_c, _BIAS_OBSERVED_SD_C**-2
     if prior is not None:
         mean[1:], precision[1:, 1:] = prior.mean, np.linalg.inv(prior.covariance)
-    along = slopes_of(replay, cell, guess, float(mean[0]))
+    along = slopes_of(held, cell, guess, float(mean[0]))
     problem = _Problem(
-        replay=replay,
+        replay=held,
         guess=guess,
         cell=cell,
         mean=mean,
@@ -258,6 +260,7 @@ def fit_state(
         windows=windows,
         noise=np.ones(len(replay.times_s)),
         whitening=np.eye(len(replay.times_s)),
+        offset=wandered,
     ).whitened()
     first = _first(problem, bias_guess_c)
     noise = noise_of(first.error)
@@ -310,7 +313,7 @@ def _recounted(problem: _Problem, best: _Point, counted: Replay) -> _Problem | N
     where the cell was; what it is held against sessions the charge ``counted``. None where nothing would
     change.
     """
-    variance, replay = counted.charge_variance, problem.replay
+    variance = counted.charge_variance
     if variance is None:
         return None
     back = problem.whitening.T @ (best.weight * best.residual)
@@ -318,12 +321,9 @@ def _recounted(problem: _Problem, best: _Point, counted: Replay) -> _Problem | N
     before = 0.0 if problem.offset is None else problem.offset
     if np.abs((wandered - before) * problem.along.charge).max() < _COUNTED_SD_V:
         return None
-    edges = np.append(counted.start_s, counted.end_s)
-    moved = np.interp(edges, np.append(0.0, counted.times_s), np.append(0.0, wandered))
-    rate = counted.c_rate + np.diff(moved) / (np.diff(edges) / 3600)
-    recounted = replace(replay, c_rate=rate)
-    along = slopes_of(recounted, problem.cell, problem.health(best.theta), float(best.theta[0]))
-    return problem.whitened(replay=recounted, along=along, offset=wandered)
+    held = recounted(counted, wandered)
+    along = slopes_of(held, problem.cell, problem.health(best.theta), float(best.theta[0]))
+    return problem.whitened(replay=held, along=along, offset=wandered)
 
 
 def _first(problem: _Problem, bias_guess_c: float) -> _Point:
@@ -346,9 +346,7 @@ def _prior_mean(replay: Replay, guess: Health, cell: ReferenceCell) -> Array:
     # A window of pieces may begin under load, and its first voltages may be left out.
     before = float(replay.charge_at(replay.times_s[:1])[0]) * circuit.fresh_capacity_ah
     at = int(np.searchsorted(replay.start_s, replay.times_s[0], side="right")) - 1
-    soc = float(
-        np.interp(replay.voltage_v[0] - _LOAD_OHM_AH * replay.c_rate[at], circuit.voltage(x, y), socs)
-    )
+    soc = float(np.interp(replay.voltage_v[0] - LOAD_OHM_AH * replay.c_rate[at], circuit.voltage(x, y), socs))
     soc -= before / float(window.capacity_ah)
     # On a flat curve that may be far off: what is charged and driven from there has room in the cell.
     moved = replay.charge_at(np.append(replay.start_s, replay.end_s)) * (

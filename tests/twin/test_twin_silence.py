@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,12 +12,15 @@ import pytest
 from tests.twin.batteries import AS_OF, battery, request, truth
 from tests.twin.sent import COARSE, WAYS, asked
 from twin.calibrate import calibrate_battery
+from twin.cell import reference_cell
 from twin.course import OBSERVED, REST, UNSEEN, course
 from twin.days import duty_spread
 from twin.duty import derive_duty
 from twin.energy import by_energy, fit_energy
 from twin.observe import Observation, observe
 from twin.past import ordinary_day
+from twin.recount import asked_by_voltage, recounted
+from twin.replay import Replay
 from twin.silence import course_of
 from twin.types import Calibration, CalibrationRequest
 from twin.window import select_window
@@ -57,6 +61,54 @@ def test_silence_is_rest_and_wall_time() -> None:
     parts = flow.by_day()
     assert parts.hours.sum() == pytest.approx(flow.hours.sum())
     assert ((parts.begin_s // 86400) == ((parts.end_s - 1e-6) // 86400)).all()
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["with its session", "with no session"])
+def test_a_trip_between_two_polls_is_in_the_error_of_the_charge_counted(announced: bool) -> None:
+    pack = battery()
+    every = pd.date_range("2026-02-01", periods=600, freq="min", tz="UTC")
+    current = np.zeros(600)
+    current[100:125] = current[300:308] = -0.3 * pack.nominal_capacity_ah
+    current[309:420] = 0.2 * pack.nominal_capacity_ah
+    frame = pd.DataFrame(
+        {"time_utc": every, "voltage_v": 350.0, "current_a": current, "temperature_degc": 20.0}
+    )
+    session = truth().sessions.iloc[:1].assign(arrival_utc=every[308], departure_utc=every[599])
+    given = request(truth(), sessions=session if announced else session[:0])
+    hidden = 0
+    for phase in range(12):
+        flow = course_of(given, frame.iloc[phase::12])
+        assert flow is not None
+        span = flow.begin_s[0], flow.end_s[-1]
+        inside = (frame["time_utc"].astype("datetime64[s, UTC]").astype(int).to_numpy() - span[0]) / 60
+        true = (
+            current[(inside >= 0) & (inside < (span[1] - span[0]) / 60)].sum() / 60 / pack.nominal_capacity_ah
+        )
+        off = abs(float(flow.charge_at(flow.end_s[-1:])[0]) - true)
+        assert off < 2.5 * float(flow.variance_at(flow.end_s[-1:])[0]) ** 0.5
+        hidden += not (frame["current_a"].iloc[phase::12].iloc[20:] < 0).any()
+    assert hidden >= 4  # of the phases, in which no poll falls into the second trip
+
+
+def test_a_car_that_stayed_plugged_in_drove_nowhere_between_two_polls() -> None:
+    pack, every = battery(), pd.date_range("2026-02-01", periods=40, freq="15min", tz="UTC")
+    current = np.where(np.arange(40) < 4, -0.3, np.where(np.arange(40) >= 20, 0.2, 0.0))
+    frame = pd.DataFrame(
+        {
+            "time_utc": every,
+            "voltage_v": 350.0,
+            "current_a": current * pack.nominal_capacity_ah,
+            "temperature_degc": 20.0,
+        }
+    )
+    session = truth().sessions.iloc[:1].assign(arrival_utc=every[10], departure_utc=every[39])
+    spread = {}
+    for name, sessions in (("stayed", session), ("unknown", session[:0])):
+        flow = course_of(request(truth(), sessions=sessions), frame)
+        assert flow is not None
+        spread[name] = float(np.diff(flow.variance_at(flow.end_s[[18, 20]]))[0]) ** 0.5
+    assert spread["stayed"] == pytest.approx(0.2 / 4 / 12**0.5, rel=0.01)
+    assert spread["unknown"] > 0.04
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != MINUTE])
@@ -212,3 +264,29 @@ def test_the_energy_twin_is_carried_on_and_says_what_it_rests_on() -> None:
     assert again.quality == "energy"
     assert again.record.full == found.record.full
     assert again.usable_capacity_ah == pytest.approx(found.usable_capacity_ah, rel=0.01)
+
+
+@pytest.mark.parametrize("chemistry", ["nmc811", "lfp"])
+def test_charge_that_no_cell_holds_is_recounted_by_its_voltage(chemistry: str) -> None:
+    cell = reference_cell(chemistry)
+    time_s = np.arange(0.0, 36_000.0, 600.0)
+    late = time_s >= 12_000
+    counted = np.where(late, 0.35, 0.0)  # of which a trip that nobody saw took the most
+    true = np.where(late, 0.06, 0.0)
+    replay = Replay(
+        begin_utc=pd.Timestamp("2026-02-01T00:00Z"),
+        start_s=np.array([0.0, 11_400.0, 12_000.0]),
+        c_rate=np.array([0.0, 0.35 * 6, 0.0]),
+        times_s=time_s,
+        voltage_v=cell.circuit.voltage(*cell.circuit.window(cell.fresh).at(0.9 + true)),
+        temperature_degc=20.0,
+        charge_variance=np.where(late, 0.15**2, 1e-6),
+    )
+    assert replay.charge_at(time_s) == pytest.approx(counted, abs=1e-9)
+    off = asked_by_voltage(replay, cell.fresh, cell)
+    assert off is not None
+    again = recounted(replay, off).charge_at(time_s)
+    assert np.abs(again - true).max() < (0.02 if chemistry == "nmc811" else 0.06)
+    believable = replace(replay, c_rate=np.array([0.0, 0.06 * 6, 0.0]))
+    assert asked_by_voltage(believable, cell.fresh, cell) is None
+    assert asked_by_voltage(replace(replay, charge_variance=None), cell.fresh, cell) is None

@@ -81,10 +81,14 @@ def _parquet(file: RawFile) -> RawTable:
     columns.refuse_bomb()
     if columns.rows == 0:
         raise EmptyFileError("holds a header and no data rows", file=file.name)
-    if (span := file.span) is None:
-        return RawTable(file=file.name, columns=columns, rows=columns.rows)
-    numbers = np.arange(span.begin + 1, span.end + 1)
-    return RawTable(file=file.name, columns=columns, rows=numbers.size, numbers=numbers)
+    numbers = _numbers(file)
+    rows = columns.rows if numbers is None else numbers.size
+    return RawTable(file=file.name, columns=columns, rows=rows, numbers=numbers)
+
+
+def _numbers(file: RawFile) -> NDArray[np.int64] | None:
+    """Return the data rows of the file that are read, None for all of them."""
+    return None if file.span is None else np.arange(file.span.begin + 1, file.span.end + 1)
 
 
 def read_table(file: RawFile, *, dialect: Dialect = PLAIN, used: Collection[str] | None = None) -> RawTable:
@@ -106,7 +110,8 @@ def read_table(file: RawFile, *, dialect: Dialect = PLAIN, used: Collection[str]
     names = [str(name).strip() for name in table.column_names]
     doubled = tuple(name for name, count in Counter(names).items() if count > 1)
     columns = {name: column for name, column in zip(names, table.columns, strict=True) if name not in doubled}
-    return RawTable(file=file.name, columns=columns, rows=table.num_rows, doubled=doubled)
+    numbers = _numbers(file)
+    return RawTable(file=file.name, columns=columns, rows=table.num_rows, doubled=doubled, numbers=numbers)
 
 
 def refuse_headers(names: Sequence[str], file: RawFile, used: Collection[str] | None = None) -> None:
