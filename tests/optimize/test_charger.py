@@ -40,6 +40,20 @@ def test_what_is_lost_in_charging_by_hand() -> None:
     assert (found.missing_kwh, found.open_eur) == (pytest.approx(0.0, abs=1e-9), pytest.approx(0.0, abs=1e-4))
 
 
+def test_what_a_cold_pack_loses_no_charger_changes() -> None:
+    """At a session that keeps 0.95 and 0.9 of what is declared, the same charger is the same day."""
+    problem = at_charger(one_car([0.1, 0.5]), 3.6 * 0.95, 2.0)
+    cold = [
+        replace(one, efficiency_charge=0.9 * 0.95, efficiency_discharge=0.9 * 0.9) for one in problem.sessions
+    ]
+    problem = replace(problem, sessions=tuple(cold))
+    kept = {problem.sessions[0].session_id: (0.95, 0.9)}
+    same = with_charger(problem, Charger(efficiency=0.9), {"A"}, {}, kept)
+    assert same.sessions == problem.sessions
+    better = with_charger(problem, Charger(efficiency=1.0), {"A"}, {}, kept).sessions[0]
+    assert (better.efficiency_charge, better.efficiency_discharge) == (0.95, 0.9)
+
+
 def test_what_is_lost_both_ways_by_hand() -> None:
     """4 kWh bought at 0.1 and sold at 0.5: 1.92 − 0.4/0.96 against 1.8 − 0.4/0.9."""
     problem = one_car([0.1, 0.5])
