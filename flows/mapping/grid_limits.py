@@ -9,6 +9,7 @@ import numpy as np
 
 from flows.mapping.retail import Prices
 from flows.mapping.setpoints import attainable_kw
+from flows.mapping.surroundings import with_setpoints
 from optimize.constraints import LinearConstraint
 from optimize.types import DayProblem
 from optimize.windows import session_windows
@@ -29,10 +30,7 @@ def with_grid_limits(
     setpoints_kw: alike, what sites are to draw, which is the most as well: nothing is fed back, and cars draw
     at least what they can of it whatever else they do (`attainable_kw`).
     """
-    stated = {site: pair for site, pair in limits_kw.items() if np.isfinite(pair).any()}
-    for site, due in setpoints_kw.items():
-        drawn, fed = stated.get(site, (due, np.full(len(due), np.nan)))
-        stated[site] = np.fmin(drawn, due), np.fmin(fed, np.where(np.isfinite(due), 0.0, np.nan))
+    stated = with_setpoints(limits_kw, setpoints_kw)
     return replace(problem, constraints=tuple(_limits(problem, stated, setpoints_kw))) if stated else problem
 
 

@@ -18,6 +18,51 @@ _LONGEST = pd.Timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GridLimits:
+    """What the grid lets sites draw and feed back, or orders them to, for a while; see `Surroundings`."""
+
+    limits_kw: Mapping[str, tuple[Prices, Prices]]
+    setpoints_kw: Mapping[str, Prices]
+    rows: pd.DataFrame
+
+    @classmethod
+    def of(cls, known: Known, slots: pd.DatetimeIndex, site_ids: list[str]) -> GridLimits:
+        """As it is known for some quarter-hours."""
+        rows = known.read(
+            "core_site_limit", where={"site_id": site_ids}, start=slots[0] - _LONGEST, end=slots[-1] + QUARTER
+        )
+        by_site = {str(site): own for site, own in rows.groupby("site_id")}
+        ordered = {site: spread(own, slots, "setpoint_kw") for site, own in by_site.items()}
+        return cls(
+            limits_kw={
+                site: (
+                    spread(own, slots, "import_limit_kw", least=True),
+                    spread(own, slots, "export_limit_kw", least=True),
+                )
+                for site, own in by_site.items()
+            },
+            setpoints_kw={site: due for site, due in ordered.items() if np.isfinite(due).any()},
+            rows=rows,
+        )
+
+    @property
+    def bounds_kw(self) -> dict[str, tuple[Prices, Prices]]:
+        """The most to draw and to feed back, NaN where nothing is said; `with_setpoints`."""
+        return with_setpoints(self.limits_kw, self.setpoints_kw)
+
+
+def with_setpoints(
+    limits_kw: Mapping[str, tuple[Prices, Prices]], setpoints_kw: Mapping[str, Prices]
+) -> dict[str, tuple[Prices, Prices]]:
+    """Limits of sites of which anything is said; what is ordered is the most as well, nothing goes back."""
+    stated = {site: pair for site, pair in limits_kw.items() if np.isfinite(pair).any()}
+    for site, due in setpoints_kw.items():
+        drawn, fed = stated.get(site, (due, np.full(len(due), np.nan)))
+        stated[site] = np.fmin(drawn, due), np.fmin(fed, np.where(np.isfinite(due), 0.0, np.nan))
+    return stated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Surroundings:
     """load_kw: what sites draw besides cars, less what they generate, kW by site_id [T]. co2_kg_per_kwh: [T].
 
@@ -40,9 +85,7 @@ class Surroundings:
         """
         since = horizon.start - HISTORY - _LONGEST
         loads = known.read("core_site_load", where={"site_id": site_ids}, start=since, end=horizon.end)
-        limits = known.read(
-            "core_site_limit", where={"site_id": site_ids}, start=horizon.start - _LONGEST, end=horizon.end
-        )
+        stated = GridLimits.of(known, horizon.slots, site_ids)
         emissions = None
         if co2:
             emissions = known.read("core_co2", where={"zone": horizon.zone}, start=since, end=horizon.end)
@@ -53,20 +96,10 @@ class Surroundings:
         }
         return cls(
             load_kw=found,
-            limits_kw={
-                str(site): (
-                    spread(own, horizon.slots, "import_limit_kw", least=True),
-                    spread(own, horizon.slots, "export_limit_kw", least=True),
-                )
-                for site, own in limits.groupby("site_id")
-            },
-            setpoints_kw={
-                str(site): due
-                for site, own in limits.groupby("site_id")
-                if np.isfinite(due := spread(own, horizon.slots, "setpoint_kw")).any()
-            },
+            limits_kw=stated.limits_kw,
+            setpoints_kw=stated.setpoints_kw,
             co2_kg_per_kwh=None if emissions is None else _whole(emissions, "co2_kg_per_kwh", horizon),
-            rows={"site_load": loads, "site_limits": limits}
+            rows={"site_load": loads, "site_limits": stated.rows}
             | ({} if emissions is None else {"co2": emissions}),
         )
 

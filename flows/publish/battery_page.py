@@ -133,6 +133,7 @@ class BatteryPages:
                 self.wear_maps.of(calibration_id),
                 self.history.of(battery_id),
                 as_of_utc=pd.Timestamp(plan.header["as_of_utc"]),
+                money=self.why.money,
             ),
         }
 

@@ -20,6 +20,8 @@ from optimize.types import MODES
 
 _SLOT_HOURS = 0.25
 _TICK_HOURS, _MAJOR_HOURS = 2, 6
+_RESERVE = {"won_kw": "law", "held_kw": "v2g"}
+"""What is drawn of reserve → its series, the later over the earlier."""
 _LOW = 120
 """Pixels of a panel that is one of several of a car."""
 
@@ -61,11 +63,13 @@ def price_and_power(
     prices: pd.DataFrame,
     titles: Mapping[str, str],
     sites: pd.DataFrame,
+    reserve: pd.DataFrame,
     money: Money = EURO,
 ) -> Markup:
     """Prices by series (see `flows.publish.prices`) over each site's power and what its limits are worth.
 
-    sites: rows of out_plan_site_slot. money: that worth is shown in.
+    sites: `flows.publish.grid_side.room_for_cars`. reserve: rows of out_plan_reserve of the mode that is
+    followed. money: that worth is shown in.
     """
     x, panels = axis.x(), []
     for name, title in titles.items():
@@ -74,16 +78,36 @@ def price_and_power(
             Panel(title=title, x=x, marks=[Rule("zero", 0.0), _steps(axis, own, "price_ct_per_kwh", name)])
         )
     for site, rows in sites.sort_values("interval_start_utc", kind="stable").groupby("site_id"):
-        limits = rows["import_limit_kw"].iloc[0], -rows["export_limit_kw"].iloc[0]
-        marks: list[Mark] = [Rule("limit", float(limit)) for limit in limits]
+        (_, alike), *_ = _by_mode(rows)
+        marks: list[Mark] = [_limit(axis, alike, name) for name in ("most_kw", "least_kw")]
         marks += [_steps(axis, own, "power_kw", mode) for mode, own in _by_mode(rows)]
-        panels.append(Panel(title=f"{site}: grid power, kW", x=x, marks=marks))
+        panels.append(Panel(title=f"{site}: grid power of its cars, kW", x=x, marks=marks))
         if (rows["shadow_price_eur_per_kwh"].abs() > 0).any():
             worth = rows.assign(worth=100 * rows["shadow_price_eur_per_kwh"] / money.euros)
             lines = [_steps(axis, own, "worth", mode) for mode, own in _by_mode(worth.dropna(subset="worth"))]
             title = f"{site}: worth of one kWh more room (below 0: to feed back), {money.cent}/kWh"
             panels.append(Panel(title=title, x=x, marks=[Rule("zero", 0.0), *lines]))
-    return figure(panels, _legend(sites["mode"]))
+    for (product, direction), blocks in reserve.groupby(["product", "direction"]):
+        held: list[Mark] = [Rule("zero", 0.0)]
+        held += [_blocks(axis, blocks, name, series) for name, series in _RESERVE.items()]
+        panels.append(Panel(title=f"Reserve held: {product}, {direction}, kW", x=x, marks=held, height=_LOW))
+    won = {"law": "reserve won"} if len(reserve) else {}
+    return figure(panels, {**_legend(sites["mode"]), "limit": "the most that the cars may", **won})
+
+
+def _limit(axis: DayAxis, rows: pd.DataFrame, name: str) -> Mark:
+    """A limit from side to side, or as it changes."""
+    values = rows[name].to_numpy(dtype=np.float64)
+    same = bool((values == values[0]).all())
+    return Rule("limit", float(values[0])) if same else _steps(axis, rows, name, "limit")
+
+
+def _blocks(axis: DayAxis, rows: pd.DataFrame, y: str, series: str) -> Line:
+    """What holds in each block of the plan, nothing between them."""
+    ends = (axis.since(rows[f"interval_{edge}_utc"]).clip(0.0, axis.hours) for edge in ("start", "end"))
+    values = rows[y].to_numpy(dtype=np.float64)
+    over, gap = np.column_stack([*ends, np.full(len(rows), np.nan)]), np.full(len(rows), np.nan)
+    return Line(series, over.ravel(), np.column_stack([values, values, gap]).ravel())
 
 
 def price_panels(axis: DayAxis, prices: UsedPrices) -> list[Drawn]:

@@ -13,8 +13,12 @@ from flows.mapping.told_checks import told_findings
 from flows.money import Money
 from flows.plain import records
 from flows.publish import day_charts
+from flows.publish.local_time import local_text
 from flows.publish.stored_plan import StoredPlan
 
+_LEAST_EUR = 0.005
+_BEYOND = pd.Timedelta(days=1)
+"""How far behind a plan's last quarter-hour a departure that it tells of may lie."""
 _MOST_SHOWN = 100
 """Of departures that are at risk so many are shown each by itself; the table of cars has all."""
 _OF_TWIN = ("quality", "dispute", "soh", "l0_days", "alpha_day_per_efc")
@@ -28,23 +32,54 @@ def fleet_page(plan: StoredPlan, money: Money) -> Mapping[str, Any]:
     departures = _departures(plan)
     cars = _cars(plan, departures)
     at_risk = departures[departures["readiness"] != "ready"]
+    missed = plan.departures[plan.departures["missing_kwh"] > 0]
+    reserve = plan.grid.reserve[plan.grid.reserve["mode"] == plan.followed]
+    modes = [{**mode, "besides_eur": _besides(mode)} for mode in records(plan.modes)]
     return {
         "timezone": plan.axis.timezone,
         "followed": plan.followed,
         "verdict": _verdict(plan, departures),
-        "modes": records(plan.modes),
+        "made": local_text(plan.header["as_of_utc"], plan.axis.timezone),
+        "clock": _clock(plan.axis),
+        "modes": modes,
+        "besides": any(abs(mode["besides_eur"]) >= _LEAST_EUR for mode in modes),
         "cars": records(cars),
         "departures": len(departures),
         "at_risk": records(at_risk[:_MOST_SHOWN]),
         "at_risk_in_all": len(at_risk),
-        "missed": records(plan.departures[plan.departures["missing_kwh"] > 0]),
+        "missed": records(_by_the_clock(missed, plan, "departure")),
         "promises": plan.promises,
         "checks_run": len(plan.checks),
-        "failed_checks": told_findings(plan.checks),
+        "failed_checks": [
+            {**row, "as_of": local_text(row["as_of_utc"], plan.axis.timezone)}
+            for row in told_findings(plan.checks)
+        ],
         "parts": json.loads(plan.header["input_parts_json"]),
         "price_note": prices.note,
-        "power_chart": day_charts.price_and_power(plan.axis, prices.frame, prices.titles, plan.sites, money),
+        "power_chart": day_charts.price_and_power(
+            plan.axis, prices.frame, prices.titles, plan.sites, reserve, money
+        ),
+        "grid": plan.grid.shown(plan.followed, plan.axis.timezone),
     }
+
+
+def _besides(mode: Mapping[str, Any]) -> float:
+    """What net benefit counts besides the terms that are told by themselves: emissions and reserve, €."""
+    minus = ("energy_cost_eur", "wear_price_eur", "rest_price_eur", "peak_charge_eur")
+    told = mode["stored_value_eur"] - sum(mode[name] or 0.0 for name in minus)
+    return float(mode["net_benefit_eur"] - told)
+
+
+def _clock(axis: day_charts.DayAxis) -> str:
+    """How moments of a plan are written: in the order of time as texts, too, around New Year as well."""
+    local = axis.slots.tz_convert(axis.timezone)
+    return "%m-%d %H:%M" if local[0].year == (local[-1] + _BEYOND).year else "%Y-%m-%d %H:%M"
+
+
+def _by_the_clock(rows: pd.DataFrame, plan: StoredPlan, *names: str) -> pd.DataFrame:
+    """Rows with their moments `…_utc` by the local clock, under the name without it."""
+    moments = {name: pd.to_datetime(rows[f"{name}_utc"], utc=True) for name in names}
+    return rows.assign(**{name: at.dt.tz_convert(plan.axis.timezone) for name, at in moments.items()})
 
 
 def _verdict(plan: StoredPlan, departures: pd.DataFrame) -> Mapping[str, Any]:
@@ -69,10 +104,7 @@ def _departures(plan: StoredPlan) -> pd.DataFrame:
     cars = plan.cars[plan.cars["mode"] == plan.followed]
     usable = plan.calibrations["usable_energy_kwh"]
     found = readiness(departures, slots, capacity_kwh(cars, usable, plan.batteries))
-    for name in ("departure", "ready"):
-        times = pd.to_datetime(found[f"{name}_utc"], utc=True)
-        found[name] = times.dt.tz_convert(plan.axis.timezone)
-    return found
+    return _by_the_clock(found, plan, "departure", "ready")
 
 
 def _cars(plan: StoredPlan, departures: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from flows.mapping.attention import attention
 from flows.mapping.in_force import IN_FORCE_BY, followed_mode, plans_in_force
 from flows.mapping.readiness import capacity_kwh, readiness
 from flows.plain import records
+from flows.publish.local_time import local_text
 from flows.status import status_of
 from flows.workspace import Workspace
 from warehouse.known import Known
@@ -53,6 +54,7 @@ def start_page(context: Context) -> Mapping[str, Any]:
         "departures": departures,
         "weeks": _weeks(days),
         "days": days[::-1],
+        "timezone": str(timezone),
         "batteries": _batteries(workspace, status["calibrations"], newest, departures),
         "promises": status["promised and realised"],
     }
@@ -133,12 +135,17 @@ def _batteries(
 ) -> list[dict[str, Any]]:
     """Every car with a calibration: how well it is known, and its page of the newest plan."""
     leaving = {row["battery_id"]: row for row in reversed(departures)}
-    rows = []
+    timezone, rows = market_timezone(workspace.zone), []
     for row in calibrations:
         page = f"{newest['market_date']}/batteries/{file_stem(row['battery_id'])}.html" if newest else ""
         there = bool(page) and (workspace.reports / page).is_file()
         next_one = leaving.get(row["battery_id"])
         rows.append(
-            {**row, "page": page if there else "", "readiness": next_one["readiness"] if next_one else ""}
+            {
+                **row,
+                "page": page if there else "",
+                "readiness": next_one["readiness"] if next_one else "",
+                "calibrated": local_text(row["as_of_utc"], timezone),
+            }
         )
     return rows

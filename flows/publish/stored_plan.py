@@ -11,9 +11,11 @@ import pandas as pd
 from flows.mapping.horizon import quarter_hours
 from flows.mapping.in_force import followed_mode
 from flows.mapping.promises import promises_met
+from flows.mapping.surroundings import GridLimits
 from flows.mapping.told_checks import untold_checks
 from flows.plain import records
 from flows.publish.day_charts import DayAxis
+from flows.publish.grid_side import GridSide, room_for_cars
 from flows.publish.prices import UsedPrices, used_prices
 from flows.publish.twin_section import calibrations_so_far, residuals, wear_days, wear_maps
 from flows.workspace import Workspace
@@ -29,7 +31,7 @@ _OF_SLOT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPlan:
-    """Everything the warehouse holds of one plan."""
+    """Everything the warehouse holds of one plan; of its sites with `room_for_cars`."""
 
     header: Mapping[str, Any]
     axis: DayAxis
@@ -38,6 +40,7 @@ class StoredPlan:
     slots: pd.DataFrame
     reasons: pd.DataFrame
     sites: pd.DataFrame
+    grid: GridSide
     departures: pd.DataFrame
     calibrations: pd.DataFrame
     life_points: pd.DataFrame
@@ -73,6 +76,8 @@ def stored_plan(workspace: Workspace, plan_id: str) -> StoredPlan:
     ids = {"calibration_id": sorted(set(cars["calibration_id"]))}
     mine_too = {"battery_id": sorted(set(cars["battery_id"]))}
     calibrations = known.read("out_calibration", where=ids)
+    sites = known.read("out_plan_site_slot", where=mine)
+    limits = GridLimits.of(known, axis.slots, sorted(set(sites["site_id"].astype(str))))
     return StoredPlan(
         header=header,
         axis=axis,
@@ -80,7 +85,8 @@ def stored_plan(workspace: Workspace, plan_id: str) -> StoredPlan:
         cars=cars,
         slots=known.read("out_plan_slot", where=mine, columns=_OF_SLOT),
         reasons=known.read("out_plan_reason", where=mine),
-        sites=known.read("out_plan_site_slot", where=mine),
+        sites=room_for_cars(sites, limits, axis.slots),
+        grid=GridSide.of(known, header),
         departures=known.read("out_plan_departure", where=mine),
         calibrations=calibrations.set_index("calibration_id"),
         wear_maps=wear_maps(known, calibrations),

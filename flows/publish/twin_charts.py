@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from flows.money import EURO, Money
 from flows.publish.drawing import Axis, Band, Bars, Dots, Line, Mark, Panel, Rule, figure, numbers, times
 
 _LABELS = {
@@ -149,23 +150,23 @@ def _habit(row: pd.Series, ordinary: pd.Series) -> str:
     return text or (f"ordinary: resting at {ordinary['rest_soc']:.2f}, {ordinary['temperature_degc']:.0f} °C")
 
 
-def wear_loop(days: pd.DataFrame) -> Markup:
-    """A car's wear by day, in €: what the plan priced (with a standard day's wear) and the twin's answer.
+def wear_loop(days: pd.DataFrame, money: Money = EURO) -> Markup:
+    """A car's wear by day: what the plan priced (with a standard day's wear) and the twin's answer.
 
-    ``days``: market_date, priced_eur, wear_twin_eur, wear_error_eur.
+    ``days``: market_date, priced_eur, wear_twin_eur, wear_error_eur. ``money``: that it is shown in.
     """
     rows = days.sort_values("market_date")
     x, at = _times(pd.to_datetime(rows["market_date"]).dt.tz_localize("UTC"))
     fields = {"priced": "priced_eur", "twin": "wear_twin_eur"}
     marks: list[Mark] = []
     for series, column in fields.items():
-        eur = rows[column].to_numpy(dtype=np.float64)
-        marks += [Line(series, at, eur), Dots(series, at, eur, large=False)]
-    errors = Bars("measured", at, rows["wear_error_eur"].to_numpy(dtype=np.float64))
+        worn = rows[column].to_numpy(dtype=np.float64) / money.euros
+        marks += [Line(series, at, worn), Dots(series, at, worn, large=False)]
+    errors = Bars("measured", at, rows["wear_error_eur"].to_numpy(dtype=np.float64) / money.euros)
     return figure(
         [
-            Panel(title="Wear of the day, €", x=x, marks=marks),
-            Panel(title="Twin − price, €", x=x, marks=[Rule("zero", 0.0), errors], height=_LOW),
+            Panel(title=f"Wear of the day, {money.sign}", x=x, marks=marks),
+            Panel(title=f"Twin − price, {money.sign}", x=x, marks=[Rule("zero", 0.0), errors], height=_LOW),
         ],
         {"priced": "price", "twin": "twin"},
     )

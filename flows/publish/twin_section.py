@@ -10,6 +10,7 @@ import pandas as pd
 
 from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
 from flows.mapping.requests import battery_spec
+from flows.money import EURO, Money
 from flows.plain import records
 from flows.publish import twin_charts
 from twin.duty import StandardDuty
@@ -129,8 +130,9 @@ def twin_section(
     calibrations: pd.DataFrame,
     *,
     as_of_utc: pd.Timestamp,
+    money: Money = EURO,
 ) -> dict[str, Any]:
-    """What the page shows of one battery; charts are "" where there is nothing to draw."""
+    """What the page shows of one battery, its charts in ``money``; they are "" where there is nothing."""
     charts = ("posterior_chart", "capacity_chart", "wear_chart", "history_chart")
     shown: dict[str, Any] = dict.fromkeys(charts, "")
     shown |= {"wear_error": None, "habits": [], "not_identified": [], "would_narrow": [], "versions": []}
@@ -138,7 +140,7 @@ def twin_section(
         shown["history_chart"] = twin_charts.calibrations_so_far(calibrations)
         shown["versions"] = _versions(calibrations)
     if len(days):
-        shown["wear_chart"] = twin_charts.wear_loop(days)
+        shown["wear_chart"] = twin_charts.wear_loop(days, money)
         errors = days["wear_error_eur"]
         shown["wear_error"] = {
             "days": len(days),

@@ -1,7 +1,8 @@
 """The pages of a workspace over http: reports/ under /reports/, read only, to whoever has the password.
 
-A browser that asks by a link with the key gets a cookie for the rest; any other is asked for name and
-password. What is served is what the files hold: no listing, no link out of the folder, nothing stored.
+So are the folders of exports/ that pages link to, at the same place beside them. A browser that asks by a
+link with the key gets a cookie for the rest; any other is asked for name and password. What is served is
+what the files hold: no listing, no link out of the folder, nothing stored.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from starlette.staticfiles import StaticFiles
 from flows.server.guard import App, Message, Receive, Send
 
 PREFIX = "/reports"
+LINKED = ("/exports/statements", "/exports/twins")
+"""Folders of the workspace that pages link to: owners' statements, passports of batteries."""
 _COOKIE = "v2g_pages"
 _HEADERS = (
     (b"cache-control", b"no-store"),
@@ -30,22 +33,29 @@ _HEADERS = (
 
 
 class Pages:
-    """An ASGI app before another: answers what lies under /reports/, passes the rest on.
+    """An ASGI app before another: answers what lies under /reports/ and `LINKED`, passes the rest on.
 
-    app: None for nothing else, 404. password: in the form USER:SECRET; the secret is the key of links.
+    folder: reports/ of a workspace. app: None for nothing else, 404. password: in the form USER:SECRET; the
+    secret is the key of links.
     """
 
     def __init__(self, folder: Path, password: str, app: App | None = None) -> None:
         self.app = app
         self.password = password
         self.key = password.partition(":")[2]
-        files = StaticFiles(directory=folder, html=True, check_dir=False)
-        self.files = Starlette(routes=[Mount(PREFIX, files)])
+        places = {PREFIX: folder, **{path: folder.parent / path[1:] for path in LINKED}}
+        self.files = Starlette(
+            routes=[
+                Mount(path, StaticFiles(directory=place, html=True, check_dir=False))
+                for path, place in places.items()
+            ]
+        )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer with a page, ask for the password, or pass the request on."""
         path = scope.get("path", "")
-        ours = scope["type"] == "http" and (path == PREFIX or path.startswith(f"{PREFIX}/"))
+        below = tuple(f"{one}/" for one in (PREFIX, *LINKED))
+        ours = scope["type"] == "http" and (path == PREFIX or path.startswith(below))
         if not ours:
             if self.app is not None:
                 await self.app(scope, receive, send)
@@ -67,7 +77,8 @@ class Pages:
             if not secrets.compare_digest(key[0].encode(), self.key.encode()):
                 return Response("This link is not of this server.", status_code=403)
             answer = RedirectResponse(scope["path"], status_code=303)
-            answer.set_cookie(_COOKIE, self.key, path=PREFIX, httponly=True, samesite="lax")
+            for where in (PREFIX, *LINKED):
+                answer.set_cookie(_COOKIE, self.key, path=where, httponly=True, samesite="lax")
             return answer
         if self._known(dict(scope["headers"])):
             return None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pandas as pd
 import pytest
 
+from flows.publish import publish_run
 from flows.stages import Context, StageResult
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.flows.conftest import DAY, put, spoil
+from tests.flows.page_tables import figure, tables
+from tests.flows.svg import WIDTH, charts, lines
 from tests.flows.test_bid import NOW, TOMORROW, around, homes, stated  # noqa: F401
 from tests.flows.test_forecast_stage import prices
 
@@ -154,6 +158,26 @@ def test_more_won_than_bid_is_named_and_what_was_bid_is_held(priced: Workspace) 
     (row,) = result.tables["reserve"]
     assert result.exit_code == 3 and "more won than bid: FCR of" in result.message
     assert row["won_kw"] == row["held_kw"] == pytest.approx(bid)
+    page = publish_run(priced, result.details["plan_id"])[0].read_text(encoding="utf-8")
+    shown = tables(page[page.index("<h2>Reserve") : page.index("<h2>Departures without")])
+    (held,) = shown["Reserve"]
+    assert (held["From"], held["Product"]) == (f"{TOMORROW} 20:00", "FCR"), "by the clock of Berlin"
+    assert figure(held["Held kW"]) == pytest.approx(bid, abs=0.05)
+    assert figure(held["Income €"]) == pytest.approx(row["income_eur"], abs=0.005)
+    assert [figure(one["Bid MW"]) for one in shown["Bids"]] == pytest.approx(
+        rows.sort_values("interval_start_utc")["quantity_mw"].tolist(), abs=5e-4
+    )
+    assert shown["Bids"][3]["Why none, or less"].startswith("with 95% the pool can give 0 kW")
+    drawn = lines(charts(page)[0], "Reserve held: FCR, symmetric")
+    assert len(drawn) == 2 and all(line[0, 0] < line[-1, 0] < WIDTH for line in drawn), "of its block alone"
+    modes = re.findall(r'<th scope="row">([^<]+ €)</th>.*<td class="followed">([^<]+)</td>', page)
+    followed = {name: figure(text) for name, text in modes}
+    minus = (
+        followed["Energy cost €"] + followed["Wear by price €"] + followed["Resting €"] + followed["Peaks €"]
+    )
+    assert followed["Emissions and reserve €"] == pytest.approx(row["income_eur"], abs=0.005)
+    plus = followed["Stored energy €"] + followed["Emissions and reserve €"]
+    assert followed["Net benefit €"] == pytest.approx(plus - minus, abs=0.03)
 
 
 @pytest.mark.parametrize(

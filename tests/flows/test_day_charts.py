@@ -26,12 +26,15 @@ def test_a_day_of_any_length_is_drawn_from_end_to_end(day: date, hours: int) -> 
         site_id="a:b[c]",
         mode="ordered",
         power_kw=np.arange(count),
-        import_limit_kw=99.0,
-        export_limit_kw=9.0,
+        most_kw=99.0,
+        least_kw=-9.0,
         shadow_price_eur_per_kwh=np.where(np.arange(count) < 4, 0.05, 0.0),
     )
     prices = rows.assign(series="sold", price_ct_per_kwh=np.arange(count))
-    chart = price_and_power(axis, prices, {"sold": "Sold at the plug, ct/kWh"}, sites)
+    late = [slots[-8], slots[-1] + pd.Timedelta(hours=2)]
+    reserve = pd.DataFrame({"interval_start_utc": late[:1], "interval_end_utc": late[1:], "product": "FCR"})
+    reserve = reserve.assign(direction="symmetric", won_kw=5.0, held_kw=4.0)
+    chart = price_and_power(axis, prices, {"sold": "Sold at the plug, ct/kWh"}, sites, reserve)
     (worth,) = lines(chart, "a:b[c]: worth of one kWh more room")
     assert worth[[0, -1], 0].tolist() == [0, WIDTH], "a step is drawn where the value changes, and at the end"
     assert worth[1:-1, 0] == pytest.approx(WIDTH / hours, abs=0.06)
@@ -40,9 +43,13 @@ def test_a_day_of_any_length_is_drawn_from_end_to_end(day: date, hours: int) -> 
         assert (line[0, 0], line[-1, 0]) == (0, WIDTH)
         steps = np.unique(line[:, 0])
         assert np.allclose(np.diff(steps), WIDTH / (4 * hours), atol=0.11)
+    for line in lines(chart, "Reserve held: FCR, symmetric"):
+        assert line[[0, -1], 0] == pytest.approx([WIDTH * (1 - 2 / hours), WIDTH], abs=0.1), (
+            "as far as the plan"
+        )
     clocks = [word for word in words(chart) if re.fullmatch(r"\d\d:\d\d", word)]
     shown = [clock for clock in clocks if clock in ("00:00", "02:00", "24:00")]
-    assert shown == 3 * ["00:00", *["02:00"] * (hours - 23), "24:00"]
+    assert shown == 4 * ["00:00", *["02:00"] * (hours - 23), "24:00"]
 
 
 def day_of(axis: DayAxis, rows: pd.DataFrame) -> str:

@@ -16,6 +16,7 @@ from flows.dispatch.gateway.signal_rows import SignalRows
 from flows.dispatch.gateway.signals import SiteLimit
 from flows.mapping.question import day_problem
 from flows.mapping.setpoints import attainable_kw
+from flows.publish.stored_plan import stored_plan
 from flows.stages import Context
 from flows.stages.check import check
 from flows.workspace import Workspace
@@ -93,6 +94,13 @@ def test_a_plan_keeps_what_the_grid_lets_a_site_draw(bare: Workspace) -> None:
     on_day = bounded.index < pd.Timestamp(rows["interval_start_utc"].max()) + pd.Timedelta(hours=1)
     assert bounded[on_day].max() <= limit + 1e-6
     assert bounded[on_day].max() > limit - 1e-3, "and it is used"
+    sites = stored_plan(bare, str(followed(bare, "out_plan_site_slot")["plan_id"].iloc[0])).sites
+    most = (
+        sites[sites["site_id"] == "yard"]
+        .drop_duplicates("interval_start_utc")
+        .sort_values("interval_start_utc")
+    )
+    assert set(most["most_kw"]) == {limit, float(site_rows()["import_limit_kw"].iloc[0])}
 
 
 def test_of_limits_that_overlap_in_one_file_the_least_holds(bare: Workspace) -> None:

@@ -23,7 +23,7 @@ import pytest
 
 from flows.server.guard import Guard
 from flows.server.opening import _entrance
-from flows.server.pages import Pages
+from flows.server.pages import LINKED, PREFIX, Pages
 from flows.workspace import Workspace
 from tests.flows.browsing import browsing, needs_browser
 from tests.flows.conftest import ZONE
@@ -112,9 +112,36 @@ def test_a_link_with_the_key_lets_a_browser_in_for_good(folder: Path) -> None:
     asked = client(folder)
     answer = asked.get("/reports/index.html?key=secret-of-192-bits")
     assert answer.status_code == 303 and answer.headers["location"] == "/reports/index.html"
-    assert {"HttpOnly", "Path=/reports", "SameSite=lax"} <= set(answer.headers["set-cookie"].split("; "))
+    for cookie, path in zip(answer.headers.get_list("set-cookie"), (PREFIX, *LINKED), strict=True):
+        assert {"HttpOnly", f"Path={path}", "SameSite=lax"} <= set(cookie.split("; "))
     assert asked.get("/reports/2026-06-16/index.html").text == "<h1>day</h1>"
     assert client(folder).get("/reports/?key=wrong").status_code == 403
+
+
+def test_what_pages_link_to_beside_them_opens_as_they_do(folder: Path) -> None:
+    """Statements and passports, of which pages have relative links; nothing else of the exports."""
+    exports = folder.parent / "exports"
+    statement, passport = "statements/car-1-2026-06/index.html", "twins/car-1.passport.json"
+    for name in (statement, passport, "status.json", "twins/../status.json"):
+        (exports / name).parent.mkdir(parents=True, exist_ok=True)
+        (exports / name).write_text(f'"{name}"', encoding="utf-8")
+    (exports / "twins" / "out.json").symlink_to(folder.parent / "ledger.key")
+    asked = client(folder)
+    for name in (statement, passport):
+        assert asked.get(f"/exports/{name}").status_code == 401
+    asked.get("/reports/?key=secret-of-192-bits")
+    for name in (statement, passport):
+        answer = asked.get(f"/exports/{name}")
+        assert answer.text == f'"{name}"' and answer.headers["cache-control"] == "no-store"
+    for name in (
+        "status.json",
+        "twins/..%2fstatus.json",
+        "twins/%2e%2e/%2e%2e/ledger.key",
+        "twins/out.json",
+        "",
+    ):
+        answer = asked.get(f"/exports/{name}", headers=basic(PASSWORD))
+        assert answer.status_code in (401, 404) and "status" not in answer.text, name
 
 
 def test_another_name_or_origin_is_refused_whatever_it_knows(folder: Path) -> None:

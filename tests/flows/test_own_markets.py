@@ -146,7 +146,8 @@ def test_answers_and_pages_name_the_money_that_they_are_in(depot: Workspace) -> 
     assert "Bought at the plug, 0.01 USD/kWh" in page
     cars = [file.read_text(encoding="utf-8") for file in (depot.root / index).parent.glob("batteries/*.html")]
     assert len(cars) == 2
-    assert all("Wear by price USD" in text and "€</td>" not in text for text in cars)
+    for text in cars:
+        assert "Wear by price USD" in text and "Wear of the day, USD" in text and "€</td>" not in text
 
 
 def test_a_record_in_other_money_says_so_in_its_names() -> None:

@@ -60,19 +60,22 @@ def test_a_table_is_sorted_searched_and_chosen_from(reports: Path) -> None:
 def test_figures_are_sorted_as_figures_and_what_is_not_known_comes_last(
     reports: Path, tmp_path: Path
 ) -> None:
-    values = ["10.0", "–", "9.0", "-1,200.5"]
+    values = [("10.0", "10 of 12"), ("–", "–"), ("9.0", "9 of 12"), ("-1,200.5", "0 of 12")]
     # The page's own script over a table of these values.
     text = (reports / "index.html").read_text(encoding="utf-8")
-    rows = "".join(f"<tr><td>{value}</td></tr>" for value in values)
-    table = f'<table class="data"><thead><tr><th>Figure</th></tr></thead><tbody>{rows}</tbody></table>'
+    rows = "".join(f"<tr><td>{value}</td><td>{part}</td></tr>" for value, part in values)
+    head = "<th>Figure</th><th>Part</th>"
+    table = f'<table class="data"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
     made = tmp_path / "made.html"
     made.write_text(text.replace("<main>", f"<main>{table}"), encoding="utf-8")
     with browsing() as window:
         window.goto(made.as_uri())
         first = window.locator("table.data").first
-        for wanted in (["-1,200.5", "9.0", "10.0", "–"], ["10.0", "9.0", "-1,200.5", "–"]):
-            first.get_by_role("button").click()
-            assert first.locator("tbody td").all_inner_texts() == wanted
+        for column, up in enumerate((["-1,200.5", "9.0", "10.0"], ["0 of 12", "9 of 12", "10 of 12"])):
+            cells = first.locator(f"tbody td:nth-child({column + 1})")
+            for wanted in (up, up[::-1]):
+                first.get_by_role("button").nth(column).click()
+                assert cells.all_inner_texts() == [*wanted, "–"]
 
 
 def test_the_way_from_the_start_to_a_battery_and_back_is_short(reports: Path) -> None:
@@ -86,11 +89,12 @@ def test_the_way_from_the_start_to_a_battery_and_back_is_short(reports: Path) ->
         assert window.url == (reports / "index.html").as_uri()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_kind_of_page_can_be_read_by_everybody(reports: Path, axe: str, dark: bool) -> None:
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)], ids=["light", "dark and narrow"])
+def test_every_kind_of_page_can_be_read_by_everybody(reports: Path, axe: str, width: int, dark: bool) -> None:
+    """Where it is narrow, what does not fit is reached by the keyboard as well."""
     own = [*sorted(reports.glob("*.html")), reports / str(DAY) / "index.html"]
     kinds = [*own, reports / str(DAY) / "batteries" / "car-1.html"]
-    with browsing(dark=dark) as window:
+    with browsing(width=width, dark=dark) as window:
         for page in kinds:
             window.goto(page.as_uri())
             assert violations(window, axe) == [], page.name

@@ -59,7 +59,7 @@ for (const table of document.querySelectorAll("table.data")) {
         const a = valueOf(one.cells[column]), b = valueOf(other.cells[column]);
         if (a === null || b === null) return (a === null) - (b === null);  // what is not known comes last
         if (typeof a !== typeof b) return sign * (typeof a === "number" ? -1 : 1);
-        return sign * (typeof a === "number" ? a - b : a.localeCompare(b));
+        return sign * (typeof a === "number" ? a - b : a.localeCompare(b, "en", {numeric: true}));
       };
       body.append(...rows.sort(order));
     });
