@@ -1,5 +1,6 @@
 """A long log read piece by piece, Parquet or CSV, says what it says when it is read at once."""
 
+import csv
 import re
 from functools import partial
 from itertools import pairwise
@@ -33,7 +34,8 @@ def as_text(path, frame, **layout):
     return path
 
 
-WRITERS = {"parquet": written, "csv": as_text, "crlf": partial(as_text, lineterminator="\r\n")}
+WRITERS = {"parquet": written, "csv": as_text, "crlf": partial(as_text, lineterminator="\r\n"),
+           "quoted": partial(as_text, quoting=csv.QUOTE_ALL)}  # fmt: skip
 
 
 def log(minutes=450):
@@ -84,7 +86,7 @@ def test_a_piece_begins_with_a_stamp_of_its_own(tmp_path, write):
 TORN = {
     "a blank line": lambda text: text.replace("\n", "\n\n", 7),
     "a short row": lambda text: text.replace(",20.0,", "\n", 1),
-    "a quote": lambda text: text.replace("20.0", '"20.0"', 1),
+    "a quote": lambda text: text.replace(",20.0,", ',"20.0,', 1),
     "a comment": lambda text: f"# of our logger\n{text}",
     "times go back": lambda text: text + "\n".join(text.splitlines()[1:3]) + "\n",
     "a time lacks": lambda text: re.sub(r"2020-[^,]*,", ",", text, count=1),

@@ -131,6 +131,13 @@ _UNITS = {
     "€/kwh": "€/kWh", "ct/kwh": "ct/kWh", "ohm": "Ω", "mohm": "mΩ",
     "watts": "W", "watt": "W", "eur_per_mwh": "€/MWh", "eur_per_kwh": "€/kWh", "ct_per_kwh": "ct/kWh",
 }  # fmt: skip
+_WORDS = frozenset(
+    word
+    for of_dataset in _SENSES.values()
+    for needed, besides in of_dataset.values()
+    for words in (*needed, besides)
+    for word in words
+) | {word for phrase in _PHRASES for word in phrase.split()}
 _BRACKETS = re.compile(r"[\[(]([^\])]*)[\])]")
 _SLASH = re.compile(r"\s/\s*(\S+)\s*$")
 _LAST = re.compile(r"\s(\S+/\S+)\s*$")
@@ -168,6 +175,11 @@ def meanings(dataset: str, label: str) -> list[Meaning]:
         if words and words <= allowed and all(words & one for one in needed):
             found.append(Meaning(column=column, unit=unit, stem=spoken))
     return found
+
+
+def known(word: str) -> bool:
+    """Whether a word is part of any label that is known."""
+    return word in _WORDS
 
 
 def senses(dataset: str) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def _columns(
         if rule is None and column.name in table.columns:
             rule = ColumnRule(header=column.name)
         if column.name in FILLED and column.name in options:
-            if rule is not None:
+            if rule is not None and rule.constant != options[column.name]:
                 raise OptionError("is given by the mapping or the file", file=table.file, column=column.name)
             rule = ColumnRule(constant=str(options[column.name]))
         try:

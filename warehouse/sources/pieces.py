@@ -2,9 +2,10 @@
 
 That is for telemetry in the tables' own words whose times never go back: only there is known, before the
 rows are read, which of them a piece needs to see of the one before it. Of CSV only what is whole from end to
-end is cut: a row a line and no quotes; anything else is read at once, and judged by whoever does.
+end is cut, a row a line; anything else is read at once, and judged by whoever does.
 """
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -78,9 +79,9 @@ def _parquet(file: RawFile, dataset: str, rows: int) -> _Cuts | None:
 def _text(file: RawFile, dataset: str, rows: int) -> _Cuts | None:
     """Return the cuts of a CSV file in which each line is a row; its times are read one block at a time."""
     data = file.data
-    if len(data) < rows * _LEAST_LINE_BYTES or b'"' in data or b"\0" in data:
+    if len(data) < rows * _LEAST_LINE_BYTES or b"\0" in data:
         return None
-    named = data[: data.find(b"\n")].decode("utf-8-sig").strip().split(",")
+    named = next(csv.reader([data[: data.find(b"\n")].decode("utf-8-sig").strip()]), [])
     (header,) = (name for name in _TIMES[dataset] if name in named)
     if len(set(named)) < len(named):
         return None
@@ -96,7 +97,7 @@ def _text(file: RawFile, dataset: str, rows: int) -> _Cuts | None:
             block_size=BLOCK_BYTES, column_names=named, skip_rows=1, use_threads=False
         ),
     )
-    parts = list[_Moments]()
+    parts = list[NDArray[np.int64]]()
     for block in reader:
         cells = Cells(file=file.name, column=header, data=block.column(0))
         times = cells.times() if header == "time_utc" else cells.epoch_seconds()

@@ -1,17 +1,27 @@
 """The columns of times: which they are, how they are spelled, where their clock stands."""
 
+import re
 from collections.abc import Mapping, Sequence
+from zoneinfo import available_timezones
 
+import numpy as np
 import pandas as pd
 
 from warehouse.contracts import Column
 from warehouse.sources.labels import taken_apart
 from warehouse.sources.suggest.answer import Draft
-from warehouse.sources.suggest.pick import Picked, spellings
+from warehouse.sources.suggest.pick import Picked, numbers, spellings
 from warehouse.sources.suggest.sniff import Layout
 from warehouse.sources.suggest.times import Spelling, parsed, spelling_of
 
 _UTC = {"utc", "gmt", "zulu"}
+_ZONE = re.compile(r"[A-Z][a-z]+/[A-Z][A-Za-z_]+")
+_COUNTS = re.compile(
+    r"(?:(?:elapsed|relative|test|run|total)[ _]*)?(?:time[ _]*)?"
+    r"[(\[]?(?P<unit>s|sec|secs|seconds?|ms|millis|milliseconds?|min|minutes?)[)\]]?",
+    re.IGNORECASE,
+)
+"""The label of what counts up from a start."""
 
 
 def write(
@@ -36,8 +46,11 @@ def write(
             first = parsed(texts, spelling)
     if naive:
         words = {word for header in naive for word in taken_apart(header)[0].split()}
+        zone = _ZONE.search(naive[0])
         if utc and words & _UTC:
             draft.say("timezone", "UTC", f"{naive[0]!r} says so")
+        elif zone is not None and zone[0] in available_timezones():
+            draft.say("timezone", zone[0], f"{naive[0]!r} says so")
         else:
             draft.leave(
                 "timezone",
@@ -76,6 +89,20 @@ def _column(
         if spelling.pattern is not None:
             draft.say("format", spelling.pattern, f"as in {_joined(layout, headers)[0]}", name)
         return headers, spelling
+    if not column.nullable and not chosen:
+        if len(only := _of_moments(layout)) == 1:
+            ((header, spelling),) = only.items()
+            if not _spelled(header, spelling, draft, name, "no other column's cells are moments"):
+                return None
+            return (header,), spelling
+        if (counting := _counting(layout)) is not None:
+            header, unit = counting
+            reason = f"it counts {unit} up from a start"
+            draft.leave("from", header, reason, name)
+            draft.leave("since", "2026-06-10T00:00:00Z", "when was that? The file does not say it", name)
+            if unit != "s":
+                draft.leave("unit", unit, "its label says so", name)
+            return None
     if not column.nullable:
         reason = (
             f"several may be it: {', '.join(chosen)}" if chosen else "no column's label and values mean it"
@@ -84,13 +111,36 @@ def _column(
     return None
 
 
-def _spelled(header: str, spelling: Spelling, draft: Draft, name: str) -> bool:
+def _of_moments(layout: Layout) -> dict[str, Spelling]:
+    """Return the columns whose cells are whole moments, whatever their labels say."""
+    return {header: one for header, one in spellings(layout, list(layout.columns)).items() if not one.part}
+
+
+def _counting(layout: Layout) -> tuple[str, str] | None:
+    """Return the one column that counts up a time from a start, and in which unit."""
+    found = []
+    for header, texts in layout.columns.items():
+        match = _COUNTS.fullmatch(header.strip())
+        if match is None:
+            continue
+        values = numbers(texts, layout.decimal, False)
+        if np.isfinite(values).all() and float(np.ptp(values)) > 0.0:
+            unit = match["unit"].lower()
+            found.append(
+                (header, "ms" if unit.startswith(("ms", "milli")) else unit[0] if unit[0] == "s" else "min")
+            )
+    return found[0] if len(found) == 1 else None
+
+
+def _spelled(
+    header: str, spelling: Spelling, draft: Draft, name: str, why: str = "by its label; its cells are moments"
+) -> bool:
     if spelling.others:
         shown = ", ".join((str(spelling.pattern), *spelling.others))
         draft.leave("from", header, f"day or month first? Its moments can be read as {shown}", name)
         draft.leave("format", str(spelling.pattern), "one of those", name)
         return False
-    draft.say("from", header, "by its label; its cells are moments", name)
+    draft.say("from", header, why, name)
     if spelling.pattern is not None:
         draft.say("format", spelling.pattern, "so all of its cells can be read, and otherwise none", name)
     return True

@@ -69,8 +69,8 @@ def picked(dataset: str, layout: Layout) -> dict[str, Picked]:
         headers = [
             header
             for header, texts in layout.columns.items()
-            if any(one.column == column.name for one in meanings(dataset, header))
-            and likely(dataset, header, file_contract(dataset).names) == column.name
+            if any(one.column == column.name for one in meanings(dataset, layout.label(header)))
+            and likely(dataset, layout.label(header), file_contract(dataset).names) == column.name
             and (column.kind is not Kind.FLOAT or is_numeric(texts, layout.decimal))
             and (column.kind is not Kind.TIME or spelling_of(texts) is not None)
         ]

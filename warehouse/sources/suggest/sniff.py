@@ -3,8 +3,8 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from warehouse.sources.dialect import ENCODINGS, MOST_LINES, Dialect
 from warehouse.sources.rawfile import RawFile
@@ -31,13 +31,21 @@ _SEP = re.compile(r"sep=([,;|\t])\s*$", re.IGNORECASE)
 class Layout:
     """A table as text: its headers that stand there once, their cells, and the marks in its numbers.
 
-    units: header → what a line below the header says. named: whether there is a header at all.
+    units: header → what a line below the header says. named: whether there is a header at all. labels: what
+    a header is called without the name of its device, where it has one. stands: header → for how many minutes
+    its value holds until the next, where each comes at moments of its own.
     """
 
     columns: dict[str, list[str]]
     decimal: str = "."
     units: dict[str, str]
     named: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+    stands: Mapping[str, int] = field(default_factory=dict)
+
+    def label(self, header: str) -> str:
+        """Return what a header says of its column."""
+        return self.labels.get(header, header)
 
 
 def sniffed(file: RawFile, draft: Draft) -> Layout:
@@ -51,6 +59,8 @@ def sniffed(file: RawFile, draft: Draft) -> Layout:
     cells = _cells(lines, delimiter)
     width = _width(cells)
     start = next((at for at, row in enumerate(cells) if len(row) == width), 0)
+    if not match and _names_devices(cells[start : start + 3]):
+        start += 1
     skip = 0 if match else start
     header = [name.strip() for name in cells[start]] if cells else []
     named = _is_header(header, cells[start + 1 : start + _LOOKED_AT])
@@ -132,6 +142,15 @@ def _is_header(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     stated = [at for at, name in enumerate(header) if name]
     values = [at for at in stated if any(at < len(row) and _is_value(row[at]) for row in rows[:20])]
     return bool(stated) and not all(_is_value(header[at]) for at in values or stated)
+
+
+def _names_devices(lines: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line names whose each column is, many alike, and the one below it what it is."""
+    if len(lines) < 3 or len({len(line) for line in lines}) > 1:
+        return False
+    above, below = ([cell.strip() for cell in line] for line in lines[:2])
+    told = all(below) and not any(_is_value(cell) for cell in below)
+    return told and len(set(below)) == len(below) and len(set(above)) < len(above)
 
 
 def _is_value(text: str) -> bool:

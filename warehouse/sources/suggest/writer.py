@@ -151,6 +151,9 @@ class Writer:
         if found.own and self._as_it_is(column, found, unit.unit):
             return True
         draft.say(key, header, "by its label" if not found.own else "under our own name", name)
+        if self.dataset == "telemetry" and header in self.layout.stands:
+            why = "each signal has moments of its own; so long its values stand until the next"
+            draft.say("carry_minutes", self.layout.stands[header], why, name)
         if unit.unit != column.unit:
             draft.say("unit", unit.unit, unit.reason, name)
         else:
