@@ -29,7 +29,8 @@ def day(
 ) -> None:
     """Foresee a market day: its prices, and the least that the cars together have plugged in by 4-hour block.
 
-    Prices come with the quantiles 5, 50 and 95 %, by the days of prices before. What the pool has plugged
+    Prices come with the quantiles 5, 50 and 95 %, by the days of prices before, up to seven days after the
+    last one that is known. What the pool has plugged
     in at least, as cars, kW and kWh, comes with 5 % (there with 95 %) and 50 %, by its own days that are
     over, holidays apart. Kept in out_forecast with the moment of issue, never written over. Exit 3 where
     one of the two cannot be foreseen, 5 where neither can.

@@ -17,7 +17,7 @@ from optimize.arrays import FloatArray, IntArray
 from optimize.forecast.band import ErrorBand
 from optimize.forecast.combined import combined_prices
 from optimize.forecast.doubt import doubt
-from optimize.forecast.price_regression import forecast_prices
+from optimize.forecast.price_regression import MOST_AHEAD, forecast_prices
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_timezone
 
@@ -43,23 +43,23 @@ def price_forecast(
 ) -> PriceForecast | str:
     """The prices of a day and a band that holds them with a share (0–1), or why there are none.
 
-    issued: what was forecast of days before, [96] by local date. The day before the one asked has to be
-    known; of a hole further back the same weekday before stands in; what lies before a longer one does not
-    count.
+    issued: what was forecast of days on the eve of each, [96] by local date. The last day that is known may
+    lie seven days before the one asked; of a hole further back the same weekday before stands in; what lies
+    before a longer one does not count.
     """
-    past = _Past.of(known, zone, day, LEAST_DAYS)
+    past = _Past.of(known, zone, day, LEAST_DAYS, MOST_AHEAD)
     if isinstance(past, str):
         return past
     days = len(past.prices)
     band = ErrorBand(slots=past.prices.shape[1], share=share)
     for row in range(days - BAND_DAYS, days):
-        before = issued.get(past.dates[row].date())
+        before = issued.get(past.dates[row].date()) if past.ahead == 1 else None
         one = past.expected(row) if before is None else before[:: past.step]
         band.learn(past.prices[row] - one)
     width = band.half_width()
     if width is None:
         raise AssertionError(f"{BAND_DAYS} errors make a band")
-    expected = past.expected(days)
+    expected = past.expected(days + past.ahead - 1)
     return PriceForecast(expected=expected.repeat(past.step), half_width=width.repeat(past.step), days=days)
 
 
@@ -87,34 +87,42 @@ def doubted(known: Known, zone: str, day: date, stand_in: UnknownPrices) -> floa
 class _Past:
     """prices: [days, slots] of whole days up to the one before, each price of `step` quarter-hours.
 
-    weekday: of each and of the day asked.
+    weekday: of each and of those up to the day asked, which is `ahead` days after the last.
     """
 
     dates: pd.DatetimeIndex
     prices: FloatArray
     weekday: IntArray
     step: int
+    ahead: int
 
     @classmethod
-    def of(cls, known: Known, zone: str, day: date, least: int) -> _Past | str:
+    def of(cls, known: Known, zone: str, day: date, least: int, most_ahead: int = 1) -> _Past | str:
         table = _whole_days(known, zone, day)
-        if table.empty or table.index[-1] != pd.Timestamp(day - timedelta(days=1)):
+        if table.empty or table.index[-1] < pd.Timestamp(day - timedelta(days=most_ahead)):
+            if most_ahead > 1 and not table.empty:
+                last = table.index[-1].date()
+                return f"zone {zone}: prices are known up to {last}, more than {most_ahead} days before {day}"
             return f"zone {zone}: prices of {day - timedelta(days=1)} are not complete"
+        past = cls.of_days(table, day)
+        least += past.ahead - 1
         if len(table) < least:
             return f"zone {zone}: {len(table)} days of prices before {day}, {least} are needed"
-        return cls.of_days(table, day)
+        return past
 
     @classmethod
     def of_days(cls, table: pd.DataFrame, day: date) -> _Past:
         """table: of `_whole_days`, not empty."""
         prices, dates = table.to_numpy(dtype=np.float64), pd.DatetimeIndex(table.index)
         step = 4 if (prices.reshape(-1, 24, 4) == prices.reshape(-1, 24, 4)[:, :, :1]).all() else 1
-        weekday = np.append(dates.day_of_week, day.weekday()).astype(np.int64)
-        return cls(dates=dates, prices=prices[:, ::step], weekday=weekday, step=step)
+        weekday = np.asarray(pd.date_range(dates[0], pd.Timestamp(day)).day_of_week, dtype=np.int64)
+        ahead = len(weekday) - len(dates)
+        return cls(dates=dates, prices=prices[:, ::step], weekday=weekday, step=step, ahead=ahead)
 
     def expected(self, row: int) -> FloatArray:
-        """The prices of a day by those before it."""
-        return forecast_prices(self.prices[:row], self.weekday[: row + 1])
+        """The prices of a day by those that are known so many days before it."""
+        known = self.prices[: row - self.ahead + 1]
+        return forecast_prices(known, self.weekday[: row + 1], ahead=self.ahead)
 
 
 def clock_quarters(slots: pd.DatetimeIndex, zone: str) -> IntArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ def forecast(context: Context, day: date) -> StageResult:
 
 
 def issued_prices(context: Context, day: date) -> dict[date, FloatArray]:
-    """The middle of the prices last forecast of days before, by local date and quarter-hour [96]."""
+    """The middle of the prices of past days as forecast on their eve, by local date and quarter-hour [96]."""
     zone = context.workspace.zone
     rows = context.known.newest(
         "out_forecast",
@@ -71,6 +71,8 @@ def issued_prices(context: Context, day: date) -> dict[date, FloatArray]:
         where={"zone": zone, "target": "price", "quantile": MIDDLE, "model": MODEL},
     )
     rows = rows[(rows["market_date"] < day) & (rows["market_date"] >= day - HISTORY)]
+    eve = [made.date() + timedelta(days=1) for made in rows["as_of_utc"].dt.tz_convert(market_timezone(zone))]
+    rows = rows[rows["market_date"] <= eve]
     found: dict[date, FloatArray] = {}
     for of_day in sorted(set(rows["market_date"])):
         own = rows[rows["market_date"] == of_day]

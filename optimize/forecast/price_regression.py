@@ -1,11 +1,12 @@
 """Prices of a market day before they are published: ridge regressions on the days before, averaged.
 
-All slots of a day have the same regressors: the prices of one, two, three and seven days before, their mean
-of yesterday and of the last week, the weekday and, where they are given, forecasts of load and of wind and
-sun: of the day itself, of yesterday and of a week before, and of what is left for other plants (load less
-wind and sun) also the square, the cube and the change since yesterday, since prices bend where that is
-scarce or nothing. So one singular value decomposition of a window serves all slots and all strengths of
-shrinkage, of which generalised cross-validation (Golub, Heath, Wahba 1979) takes the best for each slot.
+All slots of a day have the same regressors: the prices of the last three days that are known and of a week
+before, the mean of the last one and of the last seven, the weekday and, where they are given, forecasts of
+load and of wind and sun: of the day itself, of the day before and of a week before, and of what is left for
+other plants (load less wind and sun) also the square, the cube and the change since the day before, since
+prices bend where that is scarce or nothing. So one singular value decomposition of a window serves all slots
+and all strengths of shrinkage, of which generalised cross-validation (Golub, Heath, Wahba 1979) takes the
+best for each slot.
 Prices and regressors are brought to a common scale by median and median absolute deviation and tamed by asinh
 (Uniejewski, Weron, Ziel 2018), which holds for prices below zero as well. Windows of several lengths are
 averaged: short ones follow a market that changes, long ones have seen more (Marcjasz, Serafin, Weron 2018).
@@ -22,8 +23,8 @@ from optimize.arrays import FloatArray, IntArray, checked_array
 from optimize.errors import ProblemError
 
 WINDOWS = (182, 365, 730, 1456)
-_LAGS = (1, 2, 3, 7)
-LEAST_DAYS = 28
+LEAST_DAYS, MOST_AHEAD = 28, 7
+_WEEK = 7
 _SHRINKAGE = np.geomspace(1e-3, 2.0, 10)
 _MAD = 1.4826  # of a normal distribution, its standard deviation over its median absolute deviation
 _MOST_FREE = 0.98  # share of a window's days that a fit may spend on its coefficients
@@ -31,7 +32,7 @@ _MOST_FREE = 0.98  # share of a window's days that a fit may spend on its coeffi
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outlook:
-    """Forecasts of load and of wind and sun, [days + 1, slots], in one unit; the last row is of the day."""
+    """Forecasts of load and of wind and sun, [days + ahead, slots], in one unit; the last row: of the day."""
 
     load: FloatArray
     renewables: FloatArray
@@ -50,32 +51,37 @@ def forecast_prices(
     weekday: IntArray,
     outlook: Outlook | None = None,
     windows: Sequence[int] = WINDOWS,
+    ahead: int = 1,
 ) -> FloatArray:
-    """The prices of the slots of the day after the last one, in the unit of `prices`.
+    """The prices of the slots of the day after the last one, or `ahead` (1 … 7) days after it.
 
-    prices: [days, slots] of whole days one after another, the newest last. weekday: 0 … 6 of each of them and
-    of the day asked, [days + 1]. windows: how many of the last days each regression sees; those longer than
-    the past see all of it, once. Raises ProblemError for fewer than 28 days, another shape or a value that is
-    no finite number.
+    In the unit of `prices`: [days, slots] of whole days one after another, the newest last. weekday: 0 … 6 of
+    each of them and up to the day asked, [days + ahead]. windows: how many of the last days each regression
+    sees; those longer than the past see all of it, once. Each day is told by what was known so many days
+    before. Raises ProblemError for fewer than 28 days, another shape or a value that is no finite number.
     """
     days, slots = prices.shape
     if days < LEAST_DAYS:
         raise ProblemError("price forecast", "days", days, f"must be at least {LEAST_DAYS}")
+    if not 1 <= ahead <= MOST_AHEAD:
+        raise ProblemError("price forecast", "ahead", ahead, f"must be 1 to {MOST_AHEAD}")
     prices = checked_array("price forecast", "prices", prices, (days, slots))
-    week = np.eye(7)[checked_array("price forecast", "weekday", weekday, (days + 1,)).astype(int)]
-    regressors = _regressors(prices, None if outlook is None else outlook.checked((days + 1, slots)))
-    observed = sorted({min(window, days - max(_LAGS)) for window in windows})
-    each = [_of_window(prices[-one:], regressors[-one - 1 :], week[-one - 1 :]) for one in observed]
+    until = days + ahead
+    week = np.eye(7)[checked_array("price forecast", "weekday", weekday, (until,)).astype(int)]
+    stated = None if outlook is None else outlook.checked((until, slots))
+    table = np.hstack([_regressors(prices, ahead, stated), week])
+    observed = sorted({min(window, days - ahead - _WEEK + 1) for window in windows})
+    each = [_of_window(prices[-one:], table[[*range(days - one, days), -1]]) for one in observed]
     return np.asarray(np.mean(each, axis=0))
 
 
-def _regressors(prices: FloatArray, outlook: Outlook | None) -> FloatArray:
-    """What each day is given by, but its weekday, [days + 1, …]; the first seven rows lack some of it."""
-    slots = prices.shape[1]
-    stated = np.vstack([prices, np.zeros((1, slots))])
+def _regressors(prices: FloatArray, ahead: int, outlook: Outlook | None) -> FloatArray:
+    """What each day is given by, but its weekday, [days + ahead, …]; the first rows lack some of it."""
+    stated = np.vstack([prices, np.zeros((ahead, prices.shape[1]))])
     mean = stated.mean(axis=1, keepdims=True)
-    week = np.mean([_before(stated, lag) for lag in range(1, 8)], axis=0)
-    parts = [*(_before(stated, lag) for lag in _LAGS), _before(mean, 1), week]
+    week = np.mean([_before(stated, lag) for lag in range(ahead, ahead + _WEEK)], axis=0)
+    lags = dict.fromkeys([ahead, ahead + 1, ahead + 2, _WEEK])
+    parts = [*(_before(stated, lag) for lag in lags), _before(mean, ahead), week]
     if outlook is not None:
         for table in (outlook.load, outlook.renewables):
             parts += [table, _before(table, 1), _before(table, 7)]
@@ -90,8 +96,9 @@ def _before(table: FloatArray, days: int) -> FloatArray:
     return np.roll(table, days, axis=0)
 
 
-def _of_window(prices: FloatArray, regressors: FloatArray, week: FloatArray) -> FloatArray:
-    """The forecast of one regression; regressors and week have a row more, that of the day asked."""
+def _of_window(prices: FloatArray, told: FloatArray) -> FloatArray:
+    """The forecast of one regression; told: regressors and weekday, a row more, the last of the day asked."""
+    regressors, week = told[:, :-_WEEK], told[:, -_WEEK:]
     scaled, _, _ = _tamed(regressors, regressors[:-1])
     table = np.hstack([scaled, week])
     centre, spread = table[:-1].mean(axis=0), table[:-1].std(axis=0)

@@ -5,7 +5,8 @@ were known (and without). Mean absolute error in €/MWh next to that of naive w
 forecasts of the same days (LEAR, DNN: Lago et al. 2021), with the probability that the published one is as
 good (Diebold-Mariano, on the mean absolute error of a day); how often the 90 % band held, in all, in the
 worst hours and quarters; Kendall's τ within the day; and what one cycle a day of the three cheapest and the
-three dearest hours earns of what it could.
+three dearest hours earns of what it could. Last, the error by days ahead, from prices alone, of every
+tenth of these days.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import pandas as pd
 from scipy.stats import kendalltau, norm
 
 from optimize.forecast.band import ErrorBand
-from optimize.forecast.price_regression import Outlook, forecast_prices
+from optimize.forecast.price_regression import MOST_AHEAD, Outlook, forecast_prices
 from tests.benchmarks.data import add_data_option, benchmark_parser, file_of, require
 
 FIRST = pd.Timestamp("2016-01-04")
 WARM_UP = 60
 """Days before the first, by which the bands learn."""
-CYCLE_HOURS = 3
+CYCLE_HOURS, AHEAD_STEP = 3, 10
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,15 @@ class Market:
         weekday = np.asarray(self.days[: day + 1].day_of_week)
         return forecast_prices(self.prices[:day], weekday, outlook)
 
-    def like_days(self, day: int) -> np.ndarray:
-        """The mean of the last seven days like it: workdays, or days of the weekend."""
+    def ahead(self, day: int, days: int) -> np.ndarray:
+        """The prices of a day from those that were known so many days before it."""
+        known = self.prices[: day - days + 1]
+        return forecast_prices(known, np.asarray(self.days[: day + 1].day_of_week), ahead=days)
+
+    def like_days(self, day: int, days: int = 1) -> np.ndarray:
+        """The mean of the last seven days like it, so many days before: workdays, or days of the weekend."""
         free = np.asarray(self.days.day_of_week >= 5)
-        return self.prices[np.flatnonzero(free[:day] == free[day])[-7:]].mean(axis=0)
+        return self.prices[np.flatnonzero(free[: day - days + 1] == free[day])[-7:]].mean(axis=0)
 
 
 def read_market(frame: pd.DataFrame) -> Market:
@@ -115,6 +121,13 @@ def main(arguments: list[str] | None = None) -> None:
         f"{quarter.min():.1f}–{quarter.max():.1f} by quarter"
     )
     print(f"{seconds:.2f} CPU s a day, refit included")
+    few = days[of_test][::AHEAD_STEP]
+    for ahead in range(1, MOST_AHEAD + 1):
+        ours, like = (
+            np.abs(np.array([way(day, ahead) for day in few]) - market.prices[few]).mean()
+            for way in (market.ahead, market.like_days)
+        )
+        print(f"{ahead} days ahead: MAE {ours:.3f}, seven like days {like:.3f}")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from flows.cli import main
 from flows.errors import NoForecastError, SettingsError
 from flows.mapping.calendar import country_of, holidays_for
 from flows.mapping.pool import block_edges
+from flows.mapping.price_forecast import PriceForecast, price_forecast
 from flows.mapping.prices import PlanPrices, plan_prices
 from flows.stages import Context
 from flows.stages.check import check
-from flows.stages.forecast import forecast
+from flows.stages.forecast import forecast, issued_prices
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
 from optimize.forecast.combined import combined_prices
@@ -129,6 +130,27 @@ def test_a_day_is_foreseen_kept_and_not_written_twice(made: Workspace) -> None:
     assert middle[dear].mean() - middle[~dear].mean() == pytest.approx(0.03, abs=0.006)
 
 
+def test_a_day_a_week_ahead_is_foreseen_with_a_band_of_its_own(made: Workspace) -> None:
+    middle, wide = [], []
+    for ahead in (1, 7):
+        day = EVE + timedelta(days=ahead)
+        found = price_forecast(Context.of(made, AS_OF).known, "DE-LU", day, {}, 0.9)
+        assert isinstance(found, PriceForecast)
+        middle.append(found.expected)
+        wide.append(found.half_width.mean())
+    dear = np.isin(np.arange(96) // 4, (7, 8, 18, 19, 20))
+    for expected in middle:
+        assert expected[dear].mean() - expected[~dear].mean() == pytest.approx(0.03, abs=0.006)
+    assert wide[1] != wide[0]
+
+
+def test_only_what_was_issued_on_the_eve_tells_how_far_the_next_day_may_be_off(made: Workspace) -> None:
+    for before in (7, 1):
+        forecast(Context.of(made, AS_OF - timedelta(days=before)), EVE)
+        issued = issued_prices(Context.of(made, AS_OF), DAY)
+        assert (EVE in issued) == (before == 1)
+
+
 def test_the_pool_at_night_is_both_cars_and_by_day_nobody(made: Workspace) -> None:
     forecast(Context.of(made, AS_OF), DAY)
     fleet = fleet_rows().set_index("battery_id")
@@ -153,12 +175,12 @@ def test_a_day_that_has_begun_or_of_which_nothing_is_known_is_refused(made: Work
         forecast(Context.of(made, early), early.date() + timedelta(days=1))
 
 
-def test_without_the_day_before_the_pool_alone_is_foreseen(made: Workspace) -> None:
-    later = Context.of(made, AS_OF + timedelta(days=1))
-    result = forecast(later, DAY + timedelta(days=1))
+def test_where_the_last_prices_are_too_old_the_pool_alone_is_foreseen(made: Workspace) -> None:
+    day = EVE + timedelta(days=8)
+    result = forecast(Context.of(made, AS_OF + timedelta(days=1)), day)
     assert result.exit_code == 3
-    assert f"prices of {DAY} are not complete" in result.message
-    written = made.warehouse.read("out_forecast", where={"market_date": DAY + timedelta(days=1)})
+    assert f"zone DE-LU: prices are known up to {EVE}, more than 7 days before {day}" in result.message
+    written = made.warehouse.read("out_forecast", where={"market_date": day})
     assert set(written["target"]) == {"pool_cars", "pool_kw", "pool_kwh"}
 
 

@@ -44,6 +44,28 @@ def test_a_week_that_comes_again_is_foreseen_without_any_outlook() -> None:
     assert np.abs(forecast - week[0]).mean() < 1.5
 
 
+def test_a_week_that_comes_again_is_foreseen_up_to_seven_days_ahead() -> None:
+    week = np.random.default_rng(3).uniform(-20, 90, (7, HOURS))
+    prices = np.tile(week, (30, 1)) + np.random.default_rng(4).normal(0, 0.5, (210, HOURS))
+    for ahead in range(1, 8):
+        forecast = forecast_prices(prices, np.arange(210 + ahead) % 7, ahead=ahead)
+        assert np.abs(forecast - week[ahead - 1]).mean() < 1.5, ahead
+    with pytest.raises(ProblemError, match="ahead is 8"):
+        forecast_prices(prices, np.arange(218) % 7, ahead=8)
+
+
+def test_what_fades_from_day_to_day_is_taken_for_gone_after_a_week() -> None:
+    random = np.random.default_rng(8)
+    level = np.zeros(300)
+    for day in range(1, 300):
+        level[day] = 0.7 * level[day - 1] + random.normal(0, 5.0)
+    level[-1] = 40.0
+    prices = 60.0 + level[:, None] + random.normal(0, 0.5, (300, HOURS))
+    found = {ahead: forecast_prices(prices, np.arange(300 + ahead) % 7, ahead=ahead) for ahead in (1, 2, 7)}
+    assert found[1].mean() > found[2].mean() + 3.0 > found[7].mean() + 6.0
+    assert found[7].mean() == pytest.approx(60.0, abs=5.0)
+
+
 def test_prices_in_another_unit_are_foreseen_alike() -> None:
     prices, weekday, outlook, _ = market(120)
     in_cent = forecast_prices(prices / 10.0, weekday, outlook)
