@@ -12,7 +12,8 @@ import pandas as pd
 
 from optimize.assemble import assemble_plan
 from optimize.fleet.alone import lone_places, with_own_limits
-from optimize.fleet.arrays import FleetArrays, from_problem
+from optimize.fleet.arrays import FleetArrays, arrays_of, from_problem, unsupported
+from optimize.fleet.before import solve_before
 from optimize.fleet.corner import sweep_corners
 from optimize.fleet.kernel import is_ready
 from optimize.fleet.layout import FloatArray
@@ -61,6 +62,13 @@ def solve_fleet(
     is the plan, or plugging in where that is better. Raises UnsupportedError for what the engine cannot
     express.
     """
+    if problem.objective != "net_benefit" and not unsupported(problem):
+        kernel_seconds(arrays_of(problem, session_windows(problem), mode))
+
+        def solve(day: DayProblem, seconds: float, wanted: float) -> ModePlan:
+            return solve_fleet(day, mode, seconds, gap=wanted, threads=threads)
+
+        return solve_before(problem, mode, time_limit_seconds, gap, solve)
     begun = time.perf_counter()
     windows = session_windows(problem)
     arrays = with_own_limits(from_problem(problem, windows, mode))
