@@ -24,12 +24,10 @@ import numpy as np
 from optimize.account import account, primary_value
 from optimize.assemble import assemble_plan
 from optimize.sites import Site
-from optimize.types import DayProblem, Mode, ModePlan, Prices, Session, SolverRecord, WearPrice
+from optimize.types import DayProblem, Mode, ModePlan, Prices, Session, SolverRecord
+from optimize.wear import NO_WEAR
 from optimize.windows import session_windows
 
-NO_WEAR = WearPrice(
-    form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
-)
 # A kWh that is missing costs this many times the most that a kWh could gain of an objective.
 MISSING = 20.0
 # More than a kWh gains anywhere: what holds until it is known what it could gain.

@@ -33,8 +33,8 @@ from optimize.types import (
     ReserveBid,
     Session,
     SolverRecord,
-    WearPrice,
 )
+from optimize.wear import NO_WEAR
 from optimize.windows import SessionWindow, session_windows
 
 GAP = 1e-4
@@ -136,9 +136,6 @@ def _is_loaded() -> bool:
 def warm_up() -> float:
     """Have the kernel ready before the first day that needs it; the seconds it took."""
     slots = pd.date_range("2024-01-01", periods=4, freq="15min", tz="UTC")
-    wear = WearPrice(
-        form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
-    )
     car = Car(
         battery_id="one",
         site_id="site",
@@ -150,7 +147,7 @@ def warm_up() -> float:
         efficiency_charge=0.9,
         efficiency_discharge=0.9,
         drawdown_limit=1.0,
-        wear=wear,
+        wear=NO_WEAR,
     )
     session = Session(
         session_id="one",

@@ -54,9 +54,16 @@ def planned(problem: DayProblem, mode: Mode, seconds: float = 10.0) -> ModePlan:
     return plan
 
 
-def depot(base_kw: list[float], **changes: float) -> tuple[Site, ...]:
-    load = np.array(base_kw)
-    return (Site(site_id="depot", import_limit_kw=9.0, export_limit_kw=9.0, base_load_kw=load, **changes),)
+def depot(base_kw: list[float], price: float = 0.0, so_far_kw: float = 0.0) -> tuple[Site, ...]:
+    site = Site(
+        site_id="depot",
+        import_limit_kw=9.0,
+        export_limit_kw=9.0,
+        base_load_kw=np.array(base_kw),
+        peak_price_eur_per_kw=price,
+        peak_so_far_kw=so_far_kw,
+    )
+    return (site,)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,7 @@ def depot(base_kw: list[float], **changes: float) -> tuple[Site, ...]:
         # In one hour of grid support the car may not give what it cannot get back.
         (objective_day(SUPPORT, [0.1, 0.1], 0.5, 0.8, peak_slots=(0,)), "v2g", [-1, 4], 1.0, -0.3),
         # Of 9 kWh owed in one hour 4 are had: what cannot be had is no part of what comes first.
-        (objective_day(SHAVING, [0.1], 0.0, 0.9), "ordered", [4], 4.0, -0.4 - 5 * 10.0),
+        (objective_day(SHAVING, [0.1], 0.0, 0.9), "ordered", [4], 4.0, -0.4 - 5 * 0.05),
         # The load of the first hour sets the peak of 3 kW: below it price decides.
         (
             replace(objective_day(SHAVING, [0.1, 0.3, 0.2], 0.2, 0.6), sites=depot([3.0, 0.0, 0.0])),
@@ -82,7 +89,7 @@ def depot(base_kw: list[float], **changes: float) -> tuple[Site, ...]:
         (
             replace(
                 objective_day(SHAVING, [0.1, 0.3, 0.2], 0.2, 0.6),
-                sites=depot([3.0, 0.0, 0.0], peak_price_eur_per_kw=0.5, peak_so_far_kw=2.0),
+                sites=depot([3.0, 0.0, 0.0], price=0.5, so_far_kw=2.0),
             ),
             "ordered",
             [0, 1, 3],
@@ -94,7 +101,7 @@ def depot(base_kw: list[float], **changes: float) -> tuple[Site, ...]:
 def test_days_by_hand(
     problem: DayProblem, mode: Mode, net_kw: list[float], primary: float, eur: float
 ) -> None:
-    plan = planned(replace(problem, departure_price_eur_per_kwh=10.0), mode)
+    plan = planned(replace(problem, departure_price_eur_per_kwh=0.05), mode)
     assert (plan.charge_kw - plan.discharge_kw)[0] == pytest.approx(net_kw, abs=2e-3)
     assert plan.solver.primary == pytest.approx(primary, abs=1e-3)
     assert plan.solver.objective_eur == pytest.approx(eur, abs=2e-3)
@@ -146,7 +153,7 @@ def test_a_depot_agrees_with_the_exact_engine(objective: str) -> None:
 
 def test_large_fleets_with_these_objectives_go_to_the_fleet_engine() -> None:
     for objective in (SUPPORT, SHAVING):
-        problem = replace(depot_day(220), objective=objective, peak_slots=(70, 71))  # type: ignore[arg-type]
+        problem = replace(depot_day(300), objective=objective, peak_slots=(70, 71))  # type: ignore[arg-type]
         assert route(problem, "v2g").engine == "fleet"
 
 
@@ -166,7 +173,7 @@ def test_less_is_asked_where_full_power_is_too_little_and_nowhere_else() -> None
 
 def test_a_root_with_a_peak_of_its_own_hangs_on_another_that_is_shaved() -> None:
     taken = (
-        *depot([0.0], peak_price_eur_per_kw=0.5),
+        *depot([0.0], price=0.5),
         Site(site_id="above depot", import_limit_kw=5.0, export_limit_kw=5.0),
     )
     problem = replace(objective_day(SHAVING, [0.1], 0.0, 0.4), sites=taken)
