@@ -181,7 +181,10 @@ def _rows(problem: DayProblem, arrays: FleetArrays) -> IntArray:
         return np.zeros(arrays.sites, dtype=np.int64)
     held = with_own_limits(arrays)
     where = coupling_points(held, *node_power_range(held))
-    return np.asarray(where.node.sum(axis=1) + where.at_peak.sum(axis=1))
+    rows = np.asarray(where.node.sum(axis=1) + where.at_peak.sum(axis=1))
+    if problem.objective == "peak_shaving":  # a price on the largest import of each root
+        rows[arrays.parent < 0] += 2 * arrays.slots
+    return rows
 
 
 def _meets(problem: DayProblem, arrays: FleetArrays) -> BoolArray:

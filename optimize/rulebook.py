@@ -27,8 +27,9 @@ class Rule:
     owns: fields as "Class.field". model: variables and constraints of the patterns that say it. checks:
     rules, or how they begin, by which `check` and `plan` refuse a plan that breaks it. bindings: words of
     `ModePlan.binding`. account: fields of `Account` that count it. fleet: "exact" in the fleet engine's
-    relaxation, "polished" where that leaves it out and `fleet.polish` brings it in, "declined" where it goes
-    to the exact formulation. declines: what of it in a problem the fleet engine cannot express, in words.
+    relaxation (of an objective in its prices, `fleet.before`), "polished" where that leaves it out and
+    `fleet.polish` brings it in, "declined" where it goes to the exact formulation. declines: what of it in a
+    problem the fleet engine cannot express, in words.
     uneven: whether it tells apart two plans with the same energy over slots of equal price. edges: slots at
     which what it says changes. worth: € that it can gain at most over idling (`worth`).
     """
@@ -364,9 +365,8 @@ RULES: tuple[Rule, ...] = (
         owns=("DayProblem.objective", "DayProblem.peak_slots"),
         model=("top", "top_row", "deviation", "deviation_above", "deviation_below", "mean", "mean_row"),
         checks=("objective",),
-        fleet="declined",
         declines=lambda problem: (
-            f"objective {problem.objective!r}" if problem.objective != "net_benefit" else ""
+            f"objective {problem.objective!r}" if problem.objective == "load_levelling" else ""
         ),
         uneven=lambda problem: problem.objective != "net_benefit",
     ),

@@ -35,7 +35,8 @@ from optimize.model.objectives import costs_before_benefit
 from optimize.overstated import Overstated
 from optimize.switches import Powers, Switches, idle_powers, read_powers
 from optimize.tie_break import break_ties
-from optimize.types import DayProblem, Mode, ModePlan, SolverRecord, WearPrice
+from optimize.types import DayProblem, Mode, ModePlan, SolverRecord
+from optimize.wear import NO_WEAR
 from optimize.windows import SessionWindow, session_windows
 
 WEAR_ERROR_EUR = 1e-7
@@ -47,9 +48,6 @@ HELD = 1e-7
 # A first plan that keeps own constraints need only be one, in a share of the time.
 ANY_GAP = 1.0
 FIRST_SHARE = 0.5
-NO_WEAR = WearPrice(
-    form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
-)
 
 
 @dataclass(slots=True)

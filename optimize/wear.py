@@ -90,6 +90,12 @@ class WearPrice:
         return self.residual_value_eur / self.l0_days
 
 
+NO_WEAR = WearPrice(
+    form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
+)
+"""A battery that nothing wears."""
+
+
 def choose_form(
     efc_per_day: FloatArray,
     life_days: FloatArray,

@@ -6,6 +6,7 @@ car is eliminated in closed form, what is left is one dense system in the coupli
 arrays       the question as arrays; what of a DayProblem the engine can express
 route        which engine plans a day
 plan         a DayProblem through this engine; at_once: without a search
+before       what comes before net benefit, as prices
 solve        iterate to a proven gap; warm: prices to begin with; workers: cars on Dask workers
 engine       the predictor–corrector loop; coupling: where cars meet; expansion: who has a part in it
 part         the cars of one process, swept by passes with newton and substitute (one car's elimination),

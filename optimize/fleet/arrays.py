@@ -169,8 +169,8 @@ class FleetArrays:
 def from_problem(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode) -> FleetArrays:
     """The arrays of an optimising mode ("ordered" or "v2g"). Raises UnsupportedError (see `unsupported`)."""
     why = unsupported(problem)
-    if why:
-        raise UnsupportedError(why)
+    if why or problem.objective != "net_benefit":  # which `before` makes days of net benefit of
+        raise UnsupportedError(why or f"objective {problem.objective!r}")
     return arrays_of(problem, windows, mode)
 
 

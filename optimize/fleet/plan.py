@@ -12,7 +12,8 @@ import pandas as pd
 
 from optimize.assemble import assemble_plan
 from optimize.fleet.alone import lone_places, with_own_limits
-from optimize.fleet.arrays import FleetArrays, from_problem
+from optimize.fleet.arrays import FleetArrays, arrays_of, from_problem, unsupported
+from optimize.fleet.before import solve_before
 from optimize.fleet.corner import sweep_corners
 from optimize.fleet.kernel import is_ready
 from optimize.fleet.layout import FloatArray
@@ -32,8 +33,8 @@ from optimize.types import (
     ReserveBid,
     Session,
     SolverRecord,
-    WearPrice,
 )
+from optimize.wear import NO_WEAR
 from optimize.windows import SessionWindow, session_windows
 
 GAP = 1e-4
@@ -61,6 +62,13 @@ def solve_fleet(
     is the plan, or plugging in where that is better. Raises UnsupportedError for what the engine cannot
     express.
     """
+    if problem.objective != "net_benefit" and not unsupported(problem):
+        kernel_seconds(arrays_of(problem, session_windows(problem), mode))
+
+        def solve(day: DayProblem, seconds: float, wanted: float) -> ModePlan:
+            return solve_fleet(day, mode, seconds, gap=wanted, threads=threads)
+
+        return solve_before(problem, mode, time_limit_seconds, gap, solve)
     begun = time.perf_counter()
     windows = session_windows(problem)
     arrays = with_own_limits(from_problem(problem, windows, mode))
@@ -128,9 +136,6 @@ def _is_loaded() -> bool:
 def warm_up() -> float:
     """Have the kernel ready before the first day that needs it; the seconds it took."""
     slots = pd.date_range("2024-01-01", periods=4, freq="15min", tz="UTC")
-    wear = WearPrice(
-        form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
-    )
     car = Car(
         battery_id="one",
         site_id="site",
@@ -142,7 +147,7 @@ def warm_up() -> float:
         efficiency_charge=0.9,
         efficiency_discharge=0.9,
         drawdown_limit=1.0,
-        wear=wear,
+        wear=NO_WEAR,
     )
     session = Session(
         session_id="one",

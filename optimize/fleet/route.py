@@ -7,6 +7,7 @@ from typing import Literal
 
 from optimize.fleet.alone import with_own_limits
 from optimize.fleet.arrays import arrays_of, unsupported
+from optimize.fleet.before import weighed
 from optimize.fleet.compile import chunk_bytes
 from optimize.fleet.coupling import count_rows
 from optimize.fleet.errors import UnsupportedError
@@ -56,6 +57,8 @@ def route(problem: DayProblem, mode: Mode) -> Route:
     if beyond:
         return Route(engine="pyomo", why=f"the fleet engine cannot plan with {beyond}", size=size)
     most = int(ROWS_A_ROOT * size**0.5)
+    if problem.objective != "net_benefit":
+        problem = weighed(problem, 1.0)
     few = len(problem.sites) <= FEW_SITES and 3 * len(problem.sites) * len(problem.slots) <= most
     if few and not problem.reserves:
         return Route(engine="fleet", why=f"{size} weighted slots are more than {at_once}", size=size)

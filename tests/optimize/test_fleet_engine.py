@@ -238,8 +238,8 @@ def test_nothing_plugged_in_costs_nothing() -> None:
 
 
 def test_says_what_it_cannot_express() -> None:
-    problem = replace(random_day(1), objective="peak_shaving")
-    with pytest.raises(UnsupportedError, match="peak_shaving"):
+    problem = replace(random_day(1), objective="load_levelling")
+    with pytest.raises(UnsupportedError, match="load_levelling"):
         solve_fleet(problem, "v2g", 10.0)
     slots = len(problem.slots)
     three = tuple(
