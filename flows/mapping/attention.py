@@ -49,10 +49,10 @@ def attention(
     """Return what needs somebody, what costs most first.
 
     status: the tables of `flows.status`. departures: rows of `readiness` of the plan in force, of cars that
-    have not left. now: tz-aware. day_page: the page of that plan. gateway: what it said of itself; None
-    where there is none.
+    have not left. now: tz-aware, in the zone that moments are shown in. day_page: the page of that plan.
+    gateway: what it said of itself; None where there is none.
     """
-    found = [*_short(departures, day_page), *_days(status["days"])]
+    found = [*_short(departures, day_page), *_days(status["days"], now)]
     found += _rungs(status["plans"], status["days"])
     found += _not_followed(gateway, now) if gateway else []
     found += _twins(status["calibrations"], status["calibrated"], now, day_page)
@@ -69,7 +69,7 @@ def _short(departures: Rows, day_page: str) -> Iterable[Notice]:
         yield Notice(level="act", text=text, page=day_page)
 
 
-def _days(days: Rows) -> Iterable[Notice]:
+def _days(days: Rows, now: datetime) -> Iterable[Notice]:
     """What is missing of market days, told once for days that lack the same, or rests on withdrawn rows."""
     for source in dict.fromkeys(row["source"] for row in days):
         missing = [row for row in days if row["source"] == source and row["state"] == "missing"]
@@ -78,7 +78,8 @@ def _days(days: Rows) -> Iterable[Notice]:
             when = f"{first}: {source} missing"
             if len(missing) > 1:
                 when = f"{first} to {last}: {source} missing of {len(missing)} days"
-            text = f"{when}, due {missing[-1]['deadline_utc']} UTC."
+            due = _moment(missing[-1]["deadline_utc"], now)
+            text = f"{when}, due {due:%Y-%m-%d %H:%M}."
             yield Notice(level="act", text=text, page=_FRESHNESS)
     for row in days:
         if row["state"] == "outdated":
@@ -161,7 +162,7 @@ def _runs(runs: Rows) -> Iterable[Notice]:
 
 
 def _moment(stated: object, now: datetime) -> datetime:
-    """A moment of the status, which has it in UTC without saying so."""
+    """A moment of the status, which has it in UTC without saying so, by the clock of `now`."""
     return datetime.fromisoformat(str(stated)).replace(tzinfo=UTC).astimezone(now.tzinfo)
 
 

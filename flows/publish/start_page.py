@@ -37,16 +37,17 @@ def start_page(context: Context) -> Mapping[str, Any]:
     newest = days[-1] if days else None
     departures = _departures(known, newest, context.as_of) if newest else []
     timezone = ZoneInfo(market_timezone(workspace.zone))
+    as_of = context.as_of.astimezone(timezone)
     here = {path.parent.name for path in workspace.reports.glob("*/index.html")}
     for day in days:
         day["page"] = f"{day['market_date']}/index.html" if str(day["market_date"]) in here else ""
     return {
         "zone": workspace.zone,
-        "as_of": context.as_of.astimezone(timezone),
+        "as_of": as_of,
         "notices": attention(
             status,
             departures,
-            context.as_of,
+            as_of,
             newest["page"] if newest else "",
             read_status(workspace.root / STATE_FOLDER),
         ),

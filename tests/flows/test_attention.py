@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from flows.mapping.attention import Notice, attention
 
-NOW = datetime(2026, 6, 15, 11, 0, tzinfo=UTC)
+NOW = datetime(2026, 6, 15, 13, 0, tzinfo=ZoneInfo("Europe/Berlin"))
 QUIET: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "days": [
         {"market_date": "2026-06-16", "source": "prices", "state": "ok", "deadline_utc": "2026-06-15 12:00"}
@@ -54,7 +55,7 @@ def test_a_quiet_fleet_asks_for_nothing() -> None:
                 ]
             },
             "act",
-            "2026-06-16: prices missing, due 2026-06-15 10:45",
+            "2026-06-16: prices missing, due 2026-06-15 12:45.",
         ),
         (
             {
