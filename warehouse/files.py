@@ -7,6 +7,7 @@ made 0700, whatever the umask says, and a name that is a symbolic link is never 
 import errno
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,8 +41,9 @@ def new_file(path: Path) -> BinaryIO:
 
 
 def partial_of(target: Path, suffix: str = "partial") -> Path:
-    """Return the name under which this process writes what becomes `target`, free of an earlier try."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.{suffix}")
+    """Return the name under which this thread writes what becomes `target`, free of an earlier try."""
+    writer = f"{threading.get_native_id()}.{os.getpid()}"
+    partial = target.with_name(f".{target.name}.{writer}.{suffix}")
     partial.unlink(missing_ok=True)
     return partial
 
