@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,18 @@ FEATURES = (
     "own",
 )
 """What `mixed_day` can add to a random day."""
+
+
+def drawn_days(
+    always: str, others: Sequence[str], share: float, salt: int
+) -> Iterator[tuple[int, DayProblem]]:
+    """Yield seeds and days of a few cars with one feature, and each of the others at a chance; endless."""
+    for seed in count():
+        rng = np.random.default_rng([seed, salt])
+        features = [always, *(feature for feature in others if rng.random() < share)]
+        cars, slots = int(rng.integers(1, 5)), int(rng.integers(6, 17))
+        hard = bool(seed % 2)
+        yield seed, mixed_day(seed, features=features, cars=cars, slots=slots, hours=1.0, hard=hard)
 
 
 def mixed_day(

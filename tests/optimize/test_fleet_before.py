@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from optimize.solve import solve_mode
 from optimize.types import DayProblem, Mode, ModePlan, Site
 from optimize.windows import session_windows
 from tests.optimize.fleets import car, day, depot_day, session_of
-from tests.optimize.mixed import mixed_day
+from tests.optimize.mixed import drawn_days
 from tests.optimize.reference import milp_answer
 from tests.optimize.test_planning_reserves import objective_day
 
@@ -110,15 +111,12 @@ def test_days_by_hand(
 
 def random_days(count: int) -> list[tuple[int, DayProblem]]:
     """Random days of both objectives with any of the other features that the engine can plan."""
-    found = []
-    for seed in range(16 * count):
-        rng = np.random.default_rng([seed, 91])
-        features = ["objective", *(feature for feature in BESIDE if rng.random() < 0.3)]
-        cars, slots = int(rng.integers(1, 5)), int(rng.integers(6, 17))
-        problem = mixed_day(seed, features=features, cars=cars, slots=slots, hours=1.0, hard=bool(seed % 2))
-        if problem.objective in (SUPPORT, SHAVING) and problem.sessions and not unsupported(problem):
-            found.append((seed, problem))
-    return found[:count]
+    days = (
+        (seed, problem)
+        for seed, problem in drawn_days("objective", BESIDE, 0.3, 91)
+        if problem.objective in (SUPPORT, SHAVING) and problem.sessions and not unsupported(problem)
+    )
+    return list(islice(days, count))
 
 
 def test_random_days_agree_with_the_second_formulation() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from optimize.solve import solve_mode
 from optimize.types import DayProblem, Mode, ModePlan, Session
 from optimize.windows import session_windows
 from tests.optimize.fleets import depot_day, session_of
-from tests.optimize.mixed import mixed_day
+from tests.optimize.mixed import drawn_days
 from tests.optimize.reference import milp_answer
 from tests.optimize.test_planning_features import carried_day
 
@@ -97,15 +98,12 @@ def test_days_by_hand(
 
 def linked_days(count: int) -> list[tuple[int, DayProblem]]:
     """Random days in which sessions carry on, with any of the other features that the engine can plan."""
-    found = []
-    for seed in range(8 * count):
-        rng = np.random.default_rng([seed, 67])
-        features = ["carry", *(feature for feature in BESIDE if rng.random() < 0.35)]
-        cars, slots = int(rng.integers(1, 5)), int(rng.integers(6, 17))
-        problem = mixed_day(seed, features=features, cars=cars, slots=slots, hours=1.0, hard=bool(seed % 2))
-        if any(one.carries for one in session_windows(problem)) and not unsupported(problem):
-            found.append((seed, problem))
-    return found[:count]
+    days = (
+        (seed, problem)
+        for seed, problem in drawn_days("carry", BESIDE, 0.35, 67)
+        if any(one.carries for one in session_windows(problem)) and not unsupported(problem)
+    )
+    return list(islice(days, count))
 
 
 @pytest.mark.parametrize("mode", ["ordered", "v2g"])
